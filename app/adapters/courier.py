@@ -1,0 +1,34 @@
+"""Where events and messages meet: an event that carries a letter becomes a message."""
+
+from dataclasses import dataclass
+
+from app.events.types import Delivery, Undeliverable
+from app.messages.logic import Composer
+from app.messages.ports import Mailer
+from app.messages.types import Letter, MessageRefused
+
+
+@dataclass(frozen=True, kw_only=True)
+class Courier:
+    """Consumer that writes to people.
+
+    A message carries its event's id: a mailer that is given it again can tell.
+    """
+
+    composer: Composer
+    mailer: Mailer
+
+    def take(self, delivery: Delivery) -> None:
+        if delivery.confidential is None:
+            return
+        event = delivery.event
+        message = self.composer.compose(
+            Letter.of(delivery.confidential),
+            id=event.id,
+            application_id=event.application_id,
+            created=event.time,
+        )
+        try:
+            self.mailer.send(message)
+        except MessageRefused as refused:
+            raise Undeliverable(str(refused)) from None

@@ -1,0 +1,49 @@
+"""What may be wrong with a password."""
+
+from dataclasses import dataclass, field
+
+from app.common.errors import Kind, Refusal
+
+MAX_LENGTH = 256
+# NFKC may make text longer or shorter; what arrives is bounded before it is normalised.
+MAX_TYPED = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credential:
+    """What is stored of a password.
+
+    Attributes:
+        hash: a PHC string (https://github.com/P-H-C/phc-string-format).
+        version: of the stored item.
+    """
+
+    hash: str = field(repr=False)
+    version: int
+
+
+class PasswordTooShort(Refusal):
+    kind = Kind.INVALID
+    code = "password_too_short"
+    detail = "The password is shorter than this application asks for."
+    field = "password"
+
+
+class PasswordTooLong(Refusal):
+    kind = Kind.INVALID
+    code = "password_too_long"
+    detail = "A password takes at most 256 characters."
+    field = "password"
+
+
+class PasswordTooCommon(Refusal):
+    kind = Kind.INVALID
+    code = "password_too_common"
+    detail = "This password is among the first that anybody would guess. Choose another."
+    field = "password"
+
+
+class InvalidCredentials(Refusal):
+    kind = Kind.UNAUTHENTICATED
+    code = "invalid_credentials"
+    detail = "The e-mail address or the password is wrong."

@@ -1,0 +1,4 @@
+"""Sign-in: a proved identity receives a session and its tokens.
+
+Owns no items. Routes: `POST {base}/users/token`, `POST {base}/users/token/revoke`.
+"""

@@ -1,0 +1,131 @@
+"""Every key of the table, who reads it, and why no key of one application runs hot.
+
+| item | partition key | sort key | read by |
+| --- | --- | --- | --- |
+| deployment secret | `deployment` | `secret` | each process, once |
+| application | `app#{app}` | `application` | every operation (cached by the store) |
+| key ring | `app#{app}` | `keys` | signing, verifying, JWKS (cached by its number) |
+| directory of applications | `applications` | `{app}` | listApplications |
+| user counter | `app#{app}#count#{shard}` | `users` | readApplication |
+| directory of users | `app#{app}#users#{shard}` | `{user}` | listUsers |
+| profile | `app#{app}#user#{user}` | `profile` | every user operation, refresh |
+| session | `app#{app}#user#{user}` | `session#{session}` | every user operation, refresh |
+| owner of an address | `app#{app}#address#{digest}` | `owner` | sign-in, sign-up, reset |
+| password | `app#{app}#address#{digest}` | `password` | sign-in |
+| pending reset | `app#{app}#address#{digest}` | `reset` | reset, deletion |
+| latest invitation | `app#{app}#address#{digest}` | `pending` | resending, completion |
+| voided invitations | `app#{app}#address#{digest}` | `invitations` | sign-up, verification |
+| invitation | `app#{app}#invitation#{digest}` | `invitation` | verification |
+| reset token | `app#{app}#reset#{digest}` | `reset` | reset |
+| API key | `api-keys` | `{key id}` | every admin operation |
+| outbox | `outbox#{shard}` | `{event}` | the dispatcher |
+| dead letters | `dead-letters` | `{event}` | the owner |
+
+Traffic is spread by user, by address or by token. What all users of an application share (the
+counter, the directory) is cut into `SHARDS` partitions by user id; the outbox likewise by its
+subject, which keeps the events of one user in order. Ids in keys are UUIDs, digests base64url:
+no separator can be smuggled in.
+"""
+
+from app.common.ids import ApiKeyId, ApplicationId, EventId, SessionId, UserId
+from app.storage.table import Key
+
+SHARDS = 8
+OUTBOX_SHARDS = 16
+SESSION_PREFIX = "session#"
+APPLICATIONS = "applications"
+API_KEYS = "api-keys"
+DEAD_LETTERS = "dead-letters"
+
+
+def deployment_secret() -> Key:
+    return Key("deployment", "secret")
+
+
+def application(app: ApplicationId) -> Key:
+    return Key(f"app#{app}", "application")
+
+
+def key_ring(app: ApplicationId) -> Key:
+    return Key(f"app#{app}", "keys")
+
+
+def application_entry(app: ApplicationId) -> Key:
+    return Key(APPLICATIONS, app)
+
+
+def shard_of(user: UserId) -> int:
+    """The shard of a user: from the random end of the id."""
+    return int(user[-4:], 16) % SHARDS
+
+
+def user_counter(app: ApplicationId, shard: int) -> Key:
+    return Key(f"app#{app}#count#{shard}", "users")
+
+
+def user_directory(app: ApplicationId, shard: int) -> str:
+    return f"app#{app}#users#{shard}"
+
+
+def user_entry(app: ApplicationId, user: UserId) -> Key:
+    return Key(user_directory(app, shard_of(user)), user)
+
+
+def user_partition(app: ApplicationId, user: UserId) -> str:
+    return f"app#{app}#user#{user}"
+
+
+def profile(app: ApplicationId, user: UserId) -> Key:
+    return Key(user_partition(app, user), "profile")
+
+
+def session(app: ApplicationId, user: UserId, session_id: SessionId) -> Key:
+    return Key(user_partition(app, user), SESSION_PREFIX + session_id)
+
+
+def address_partition(app: ApplicationId, address_digest: str) -> str:
+    return f"app#{app}#address#{address_digest}"
+
+
+def owner(app: ApplicationId, address_digest: str) -> Key:
+    return Key(address_partition(app, address_digest), "owner")
+
+
+def password(app: ApplicationId, address_digest: str) -> Key:
+    return Key(address_partition(app, address_digest), "password")
+
+
+def pending_reset(app: ApplicationId, address_digest: str) -> Key:
+    return Key(address_partition(app, address_digest), "reset")
+
+
+def voided_invitations(app: ApplicationId, address_digest: str) -> Key:
+    return Key(address_partition(app, address_digest), "invitations")
+
+
+def pending_invitation(app: ApplicationId, address_digest: str) -> Key:
+    return Key(address_partition(app, address_digest), "pending")
+
+
+def invitation(app: ApplicationId, token_digest: str) -> Key:
+    return Key(f"app#{app}#invitation#{token_digest}", "invitation")
+
+
+def reset_token(app: ApplicationId, token_digest: str) -> Key:
+    return Key(f"app#{app}#reset#{token_digest}", "reset")
+
+
+def api_key(key_id: ApiKeyId) -> Key:
+    return Key(API_KEYS, key_id)
+
+
+def outbox_partition(shard: int) -> str:
+    return f"outbox#{shard:02}"
+
+
+def outbox(shard: int, event: EventId) -> Key:
+    return Key(outbox_partition(shard), event)
+
+
+def dead_letter(event: EventId) -> Key:
+    return Key(DEAD_LETTERS, event)

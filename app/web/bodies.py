@@ -1,0 +1,65 @@
+"""What bodies, answers and queries have in common."""
+
+from typing import Annotated, Any, Generic, TypeVar
+
+from fastapi import Query
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic.alias_generators import to_camel
+
+T = TypeVar("T")
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 100
+LONGEST_TOKEN = 8192
+
+
+class Body(BaseModel):
+    """What a client sends: camelCase, nothing unknown, nothing coerced."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, extra="forbid", strict=True, hide_input_in_errors=True
+    )
+
+
+class View(BaseModel):
+    """What a client receives."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+
+class Listing(View, Generic[T]):
+    """A page of a list."""
+
+    items: list[T]
+    next_cursor: str | None = Field(
+        description="Send it as `cursor` to get the next page; null on the last one."
+    )
+
+
+class Empty(View):
+    """Nothing to tell."""
+
+
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items at most.")]
+Cursor = Annotated[
+    str | None, Query(max_length=1024, description="`nextCursor` of the page before.")
+]
+Email = Annotated[
+    str, StringConstraints(min_length=1, max_length=254), Field(examples=["ada@example.com"])
+]
+Password = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=1024),
+    Field(examples=["correct horse battery staple"]),
+]
+Token = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=LONGEST_TOKEN),
+    Field(examples=["0PVl2WQ3m0bGJk0XJf5mYv8jvPZ1nSg3m7zYk4sUq9c"]),
+]
+Metadata = Annotated[dict[str, JsonValue], Field(examples=[{"theme": "dark"}])]
+
+
+def examples(*values: Any) -> dict[str, Any]:
+    """Examples of a whole body, for `model_config`."""
+    return {"examples": list(values)}

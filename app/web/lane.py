@@ -1,0 +1,30 @@
+"""A lane of its own for work that keeps a core busy, so that everything else goes on beside it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+
+from app.common.errors import StoreUnavailable
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lane:
+    """Runs calls in threads, `limiter.total_tokens` at a time, and keeps `queue` waiting."""
+
+    limiter: anyio.CapacityLimiter = field(repr=False)
+    queue: int
+
+    async def run(self, call: Callable[[], T]) -> T:
+        """The call's result.
+
+        Raises:
+            StoreUnavailable: too many are waiting already.
+        """
+        if self.limiter.statistics().tasks_waiting >= self.queue:
+            raise StoreUnavailable
+        return await anyio.to_thread.run_sync(call, limiter=self.limiter)

@@ -1,0 +1,166 @@
+"""The outermost layer: what is true of every request and every response."""
+
+import logging
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import anyio.to_thread
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.common.errors import Refusal
+from app.common.ids import Ids
+from app.web.context import RequestContext, Surroundings
+from app.web.problems import BodyTooLarge, of_refusal, problem
+
+log = logging.getLogger("passerine.access")
+
+MAX_BODY = 64 * 1024
+APPLICATION_PATH = re.compile(r"/v1/applications/([^/]+)")
+SECURITY_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    # Browsers ignore it over plain http (RFC 6797 section 8.1).
+    "Strict-Transport-Security": "max-age=31536000",
+    "X-Content-Type-Options": "nosniff",
+}
+CORS_ANSWER = {
+    "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type",
+    "Access-Control-Max-Age": "600",
+}
+EXPOSED = "Location, Retry-After, WWW-Authenticate, X-Request-Id"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Gives a request its id and surroundings, and a response its headers.
+
+    Attributes:
+        allows: whether an application (by the id in the path) allows a browser's origin.
+    """
+
+    app: ASGIApp
+    surroundings: Surroundings
+    allows: Callable[[str, str], bool]
+    ids: Ids = field(repr=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started, request_id, status = time.perf_counter(), self.ids.new(), [500]
+        cors = await self._cors_headers(scope)
+
+        async def framed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                status[0] = message["status"]
+                headers = MutableHeaders(scope=message)
+                for name, value in {**SECURITY_HEADERS, **cors}.items():
+                    headers.setdefault(name, value)
+                headers["X-Request-Id"] = request_id
+            await send(message)
+
+        try:
+            await self._answer(scope, receive, framed, request_id)
+        finally:
+            took = (time.perf_counter() - started) * 1000
+            _log(scope, request_id, status[0], took)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        begun = []
+
+        async def watched(message: Message) -> None:
+            begun.append(message["type"])
+            await send(message)
+
+        answer: Response
+        try:
+            scope.setdefault("state", {})["request_id"] = request_id
+            scope["state"]["context"] = RequestContext(
+                request_id=request_id,
+                origin=self.surroundings.origin(scope),
+                device=self.surroundings.device(scope),
+            )
+            if _is_preflight(scope):
+                answer = Response(status_code=204)
+            else:
+                await self.app(scope, _bounded(scope, receive), watched)
+                return
+        except Refusal as refusal:
+            answer = of_refusal(refusal, request_id=request_id)
+        except Exception:
+            log.exception("request %s failed", request_id)
+            if begun:
+                raise
+            detail = "Something went wrong on our side. Quote the request id when you report it."
+            answer = problem(500, "internal_error", detail, request_id=request_id)
+        await answer(scope, receive, send)
+
+    async def _cors_headers(self, scope: Scope) -> dict[str, str]:
+        """Fetch standard, section 3.2.3: only what the application allows, never a wildcard."""
+        match = APPLICATION_PATH.match(scope["path"])
+        if match is None:
+            return {}
+        headers = {"Vary": "Origin"}
+        origin = Headers(scope=scope).get("origin")
+        if origin is not None and await anyio.to_thread.run_sync(self._allowed, match[1], origin):
+            headers["Access-Control-Allow-Origin"] = origin
+            headers["Access-Control-Expose-Headers"] = EXPOSED
+            if _is_preflight(scope):
+                headers |= CORS_ANSWER
+        return headers
+
+    def _allowed(self, application_id: str, origin: str) -> bool:
+        try:
+            return self.allows(application_id, origin)
+        except Refusal:
+            return False
+
+
+def _is_preflight(scope: Scope) -> bool:
+    if scope["method"] != "OPTIONS":
+        return False
+    headers = Headers(scope=scope)
+    return "origin" in headers and "access-control-request-method" in headers
+
+
+def _bounded(scope: Scope, receive: Receive) -> Receive:
+    """`receive`, refusing a body beyond the limit as soon as that is known."""
+    announced = Headers(scope=scope).get("content-length", "0")
+    if not announced.isdigit() or int(announced) > MAX_BODY:
+        raise BodyTooLarge
+    received = 0
+
+    async def bounded() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > MAX_BODY:
+            raise BodyTooLarge
+        return message
+
+    return bounded
+
+
+def _log(scope: Scope, request_id: str, status: int, milliseconds: float) -> None:
+    """One line for each request: the route's template, for a path or a query may hold a secret."""
+    route = scope.get("route")
+    log.info(
+        "%s %s %d",
+        scope["method"],
+        getattr(route, "path", "-"),
+        status,
+        extra={
+            "request_id": request_id,
+            "operation": getattr(route, "operation_id", None) or "-",
+            "application": scope.get("path_params", {}).get("application_id", "-"),
+            "status": status,
+            "milliseconds": round(milliseconds, 1),
+        },
+    )
