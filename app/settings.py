@@ -100,7 +100,7 @@ def load(environment: Mapping[str, str]) -> Settings:
         if name.startswith(PREFIX) and value
     }
     try:
-        return Settings(**named)  # type: ignore[arg-type] # pydantic reads text
+        return Settings(**named)
     except ValidationError as error:
         first = error.errors()[0]
         name = PREFIX + str(first["loc"][0]).upper() if first["loc"] else "settings"

@@ -3,6 +3,7 @@
 import threading
 import uuid
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import NewType
 
 from app.common.clock import Clock
@@ -13,6 +14,8 @@ SessionId = NewType("SessionId", str)
 ApiKeyId = NewType("ApiKeyId", str)
 EventId = NewType("EventId", str)
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
 _VERSION_AND_VARIANT = (7 << 76) | (0b10 << 62)
 
 
@@ -30,7 +33,7 @@ class Ids:
         The 12 bits after the milliseconds count up within a millisecond (RFC 9562 section 6.2,
         method 1), so that two events of one commit keep their order.
         """
-        stamp = int(self.clock.now().timestamp() * 1000) << 12
+        stamp = ((self.clock.now() - EPOCH) // MILLISECOND) << 12
         with self._lock:
             stamp = max(stamp, self._last[0] + 1)
             self._last[0] = stamp

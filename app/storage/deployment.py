@@ -19,7 +19,7 @@ class DeploymentSecret:
     table: Table
     sealer: Sealer
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _opened: list[bytes] = field(default_factory=list)
+    _opened: list[bytes] = field(default_factory=list, repr=False)
 
     def derive(self, *purpose: str) -> bytes:
         """A key for one purpose; keys of different purposes tell nothing about each other."""

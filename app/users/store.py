@@ -2,8 +2,9 @@
 
 import heapq
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from app.common.ids import ApplicationId, UserId
 from app.common.paging import Paged
@@ -27,6 +28,7 @@ from app.storage.table import (
 from app.users.types import AddressRecords, EmailAddress, Owner, User, UserNotFound, UserState
 
 RECORDS = 100  # an address holds a handful of records
+SPARE = 4  # ids a shard gives beyond its even share, before it is asked again
 ROWS_A_COMMIT = 80  # leaves room for the other members of a deletion
 
 
@@ -51,19 +53,24 @@ class UserStore:
 
     def page(self, application_id: ApplicationId, *, limit: int, after: str | None) -> Paged[User]:
         """Users, newest first, merged from the directory's shards."""
+        chunk = limit // keys.SHARDS + SPARE
         shards = [
-            self.table.query(
-                keys.user_directory(application_id, shard),
-                limit=limit + 1,
-                after=after,
-                newest_first=True,
-            ).items
+            self._newest(keys.user_directory(application_id, shard), after, chunk)
             for shard in range(keys.SHARDS)
         ]
-        merged = heapq.merge(*([i.key.sk for i in shard] for shard in shards), reverse=True)
-        ids = [UserId(sk) for _, sk in zip(range(limit + 1), merged, strict=False)]
+        ids = list(islice(heapq.merge(*shards, reverse=True), limit + 1))
         users = self._many(application_id, ids[:limit])
         return Paged(entries=users, position=ids[limit - 1] if len(ids) > limit else None)
+
+    def _newest(self, partition: str, after: str | None, chunk: int) -> Iterator[UserId]:
+        """The ids of a shard, newest first, read as far as they are asked for."""
+        while True:
+            page = self.table.query(partition, limit=chunk, after=after, newest_first=True)
+            for item in page.items:
+                yield UserId(item.key.sk)
+            if not page.more:
+                return
+            after = page.items[-1].key.sk
 
     def creation(self, user: User, *, taken: type[Exception], gone: type[Exception]) -> list[Write]:
         """The writes that make a user.
