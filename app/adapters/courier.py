@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.events.types import Delivery, Undeliverable
+from app.events.types import Confidential, Event, Undeliverable
 from app.messages.logic import Composer
 from app.messages.ports import Mailer
 from app.messages.types import Letter, MessageRefused
@@ -18,12 +18,11 @@ class Courier:
     composer: Composer
     mailer: Mailer
 
-    def take(self, delivery: Delivery) -> None:
-        if delivery.confidential is None:
+    def take(self, event: Event, confidential: Confidential | None) -> None:
+        if confidential is None:
             return
-        event = delivery.event
         message = self.composer.compose(
-            Letter.of(delivery.confidential),
+            Letter.of(confidential),
             id=event.id,
             application_id=event.application_id,
             created=event.time,

@@ -40,7 +40,7 @@ class Dispatcher:
                 waiting.add(delivery.subject)
                 continue
             delivered += 1
-            if delivery.confidential is None:
+            if delivery.sealed is None:
                 silent.append(delivery)
             else:
                 # A message is ticked off at once: little time to be killed in between.
@@ -52,8 +52,9 @@ class Dispatcher:
     def _deliver(self, delivery: Delivery) -> bool:
         """Whether the event is through; if not, it was put off or buried here."""
         try:
+            confidential = self.outbox.open(delivery)
             for consumer in self.consumers:
-                consumer.take(delivery)
+                consumer.take(delivery.event, confidential)
         except Undeliverable as refused:
             log.error("event %s is undeliverable: %s", delivery.event.id, refused)  # noqa: TRY400 - a trace would tell no more
             self.outbox.bury(delivery, reason=str(refused))

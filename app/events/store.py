@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from app.common.clock import Clock, rfc3339
 from app.common.ids import ApplicationId, EventId, Ids, UserId
 from app.common.secrets import Sealer
-from app.events.types import Delivery, Event, Operation
+from app.events.types import Confidential, Delivery, Event, Operation
 from app.storage import keys
 from app.storage.table import MAX_WRITES, Body, Delete, Item, Json, Key, Put, Table, Update, Write
 
@@ -77,10 +77,22 @@ class Outbox:
         while True:
             page = self.table.query(keys.outbox_partition(shard), limit=PAGE, after=after)
             for item in page.items:
-                yield self._delivery(shard, item)
+                yield _delivery(shard, item)
             if not page.more:
                 return
             after = page.items[-1].key.sk
+
+    def open(self, delivery: Delivery) -> Confidential | None:
+        """What only the sender of a message may read.
+
+        Raises:
+            SealBroken: it was changed, or sealed under another key.
+        """
+        if delivery.sealed is None:
+            return None
+        context = _context(delivery.event.application_id, delivery.event.id)
+        opened: Confidential = json.loads(self.sealer.open(delivery.sealed, context=context))
+        return opened
 
     def finish(self, deliveries: list[Delivery]) -> None:
         """Forget events that were delivered."""
@@ -100,28 +112,25 @@ class Outbox:
             Put(key=keys.dead_letter(delivery.event.id), body=body), Delete(key=_key(delivery))
         )
 
-    def _delivery(self, shard: int, item: Item) -> Delivery:
-        body = item.body
-        event = Event(
-            id=EventId(item.key.sk),
-            operation=Operation(str(body["operation"])),
-            application_id=ApplicationId(str(body["applicationId"])),
-            user_id=None if body["userId"] is None else UserId(str(body["userId"])),
-            time=str(body["time"]),
-            data=body["data"] if isinstance(body["data"], dict) else {},
-        )
-        confidential = None
-        if isinstance(body["sealed"], str):
-            context = _context(event.application_id, event.id)
-            confidential = json.loads(self.sealer.open(body["sealed"], context=context))
-        return Delivery(
-            event=event,
-            shard=shard,
-            subject=str(body["subject"]),
-            confidential=confidential,
-            attempts=int(str(body["attempts"])),
-            not_before=int(str(body["notBefore"])),
-        )
+
+def _delivery(shard: int, item: Item) -> Delivery:
+    body = item.body
+    event = Event(
+        id=EventId(item.key.sk),
+        operation=Operation(str(body["operation"])),
+        application_id=ApplicationId(str(body["applicationId"])),
+        user_id=None if body["userId"] is None else UserId(str(body["userId"])),
+        time=str(body["time"]),
+        data=body["data"] if isinstance(body["data"], dict) else {},
+    )
+    return Delivery(
+        event=event,
+        shard=shard,
+        subject=str(body["subject"]),
+        sealed=None if body["sealed"] is None else str(body["sealed"]),
+        attempts=int(str(body["attempts"])),
+        not_before=int(str(body["notBefore"])),
+    )
 
 
 def _key(delivery: Delivery) -> Key:

@@ -60,11 +60,11 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """An event on its way, with what only its consumer inside the service may read.
+    """An event on its way.
 
     Attributes:
         subject: events of one subject are delivered in order.
-        confidential: what a message to a person is made of, opened for its sender alone.
+        sealed: what a message to a person is made of, for its sender alone.
         attempts: how often the delivery failed before.
         not_before: seconds since 1970 before which it is not tried again.
     """
@@ -72,9 +72,12 @@ class Delivery:
     event: Event
     shard: int
     subject: str
-    confidential: dict[str, str | None] | None = field(repr=False)
+    sealed: str | None = field(repr=False)
     attempts: int
     not_before: int
+
+
+Confidential = dict[str, str | None]
 
 
 class Undeliverable(Exception):

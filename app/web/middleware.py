@@ -133,7 +133,7 @@ def _is_preflight(scope: Scope) -> bool:
 def _bounded(scope: Scope, receive: Receive) -> Receive:
     """`receive`, refusing a body beyond the limit as soon as that is known."""
     announced = Headers(scope=scope).get("content-length", "0")
-    if not announced.isdigit() or int(announced) > MAX_BODY:
+    if not re.fullmatch("[0-9]{1,18}", announced) or int(announced) > MAX_BODY:
         raise BodyTooLarge
     received = 0
 

@@ -77,7 +77,7 @@ def sign_up(sign_ups: SignUps, application: Application, email: str) -> None:
     outbox = sign_ups.outbox
     for shard in outbox.shards():
         for delivery in outbox.pending(shard):
-            letter = delivery.confidential
+            letter = outbox.open(delivery)
             if letter is not None and letter["to"] == email and letter["token"] is not None:
                 outbox.finish([delivery])
                 sign_ups.verify(application, token=letter["token"], password=PASSWORD)
