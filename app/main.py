@@ -1,6 +1,8 @@
 """The app: routers, error handlers, middleware; `app` is what uvicorn serves."""
 
+import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -136,6 +138,10 @@ def _from_environment() -> FastAPI:
         logs.configure(level=settings.log_level, style=settings.log_format)
         services = build(settings)
     except CannotStart as error:
+        # With several workers uvicorn would start this one again and again.
+        supervisor = multiprocessing.parent_process()
+        if supervisor is not None and supervisor.pid is not None:
+            os.kill(supervisor.pid, signal.SIGTERM)
         raise SystemExit(f"passerine cannot start: {error}") from None
     for note in services.notes:
         sys.stdout.write(note + "\n")

@@ -2,6 +2,7 @@
 
 import fcntl
 import logging
+import os
 import threading
 import time
 from dataclasses import dataclass, field
@@ -66,7 +67,7 @@ class Housekeeper:
     def _lead(self) -> bool:
         if self._locks:
             return True
-        lock = self.lock_path.open("ab")
+        lock = os.fdopen(os.open(self.lock_path, os.O_CREAT | os.O_RDWR, 0o600), "rb+")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -32,6 +32,8 @@ POLICY = SMTP.clone(refold_source="none")  # raw headers stay as they are set
 # What stands in a header as it is: words that need no quotes (RFC 5322 section 3.2.3).
 PLAIN = re.compile(r"(?=.{1,60}$)[A-Za-z0-9'&+!-]+(?: [A-Za-z0-9'&+!-]+)*")
 WORD_BYTES = 45  # in base64 and its frame within the 75 characters of RFC 2047 section 2
+# An address that headers and the envelope read as it is written (RFC 5322, RFC 6531: dot-atoms).
+ADDRESS = re.compile(r"[^\s\"(),:;<>@\[\\\]\ud800-\udfff]+@[^\s\"(),:;<>@\[\\\]\ud800-\udfff]+")
 SENDER = re.compile(r"(?:(?P<name>[^<>]*)<(?P<boxed>[^<>\s]+)>|(?P<bare>[^<>\s]+))")
 ENHANCED = re.compile(rb"[245]\.\d{1,3}\.\d{1,3}(?=\s|$)")  # RFC 3463
 # RFC 4954 section 6: these say that the deployment's sign-in is wrong, not this message.
@@ -98,7 +100,8 @@ def parse_sender(sender: str) -> Address:
     address = found["boxed"] or found["bare"]
     if not _is_address(address):
         raise ValueError("the sender's address is malformed")
-    return Address(display_name=name, addr_spec=address)
+    username, _, domain = address.rpartition("@")
+    return Address(display_name=name, username=username, domain=domain)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,13 +194,8 @@ def _words(text: str) -> str:
 
 
 def _is_address(text: str) -> bool:
-    """Whether a text is one address, read by headers and by the envelope as it is written."""
-    try:
-        address = Address(addr_spec=text)
-    except (ValueError, IndexError, MessageError):  # IndexError: CPython issue 92081 and kin
-        return False
-    whole = bool(address.username and address.domain) and text.isprintable()
-    return whole and address.addr_spec == text and smtplib.quoteaddr(text) == f"<{text}>"
+    """Whether a text is exactly one address, which the envelope takes as it is written."""
+    return bool(ADDRESS.fullmatch(text)) and smtplib.quoteaddr(text) == f"<{text}>"
 
 
 @contextlib.contextmanager
