@@ -39,7 +39,7 @@ One deployment serves many applications, each with its own users, signing keys a
 Create an application, sign a user up, read the message in the local mailbox (`/dev/messages`),
 verify, and give the `accessToken` of the answer as `accessToken`.
 """
-# `me` stands before `{userId}`, so that nobody's id can be taken for it.
+# `me` and the pages stand before `{userId}`, so that none of them is taken for somebody's id.
 ROUTERS = (
     applications.admin,
     applications.keys,
@@ -49,11 +49,11 @@ ROUTERS = (
     recovery.public,
     recovery.own,
     account.own,
+    signup_pages.pages,
+    recovery_pages.pages,
     users.admin,
     api_keys.admin,
     site.public,
-    signup_pages.pages,
-    recovery_pages.pages,
 )
 
 
@@ -96,7 +96,8 @@ def create_app(services: Services) -> FastAPI:
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
-        app.openapi_schema = openapi.document(app, app.routes)
+        routes = [route for router in ROUTERS for route in router.routes]
+        app.openapi_schema = openapi.document(app, routes)
     return app.openapi_schema
 
 

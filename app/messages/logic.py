@@ -137,9 +137,11 @@ def _password_changed(at: str, when: str) -> Wording:
         button=None,
         after=[
             "If this was you, there is nothing left to do.",
-            "If this was not you, ask for a password reset now, where you sign in.",
-            "Choosing a new password signs everybody else out.",
-            "Then make sure that only you can read your email.",
+            (
+                "If this was not you, ask for a password reset now, where you sign in: choosing "
+                "a new password signs everybody else out. Then make sure that only you can read "
+                "your email."
+            ),
         ],
     )
 

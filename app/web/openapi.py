@@ -18,6 +18,7 @@ from app.web.problems import (
     NotPermitted,
     UnknownHost,
     UnsupportedMediaType,
+    title,
 )
 from app.web.routes import Route
 
@@ -172,7 +173,7 @@ _REQUEST_ID = "01999f3e-6b2c-7c3a-9d57-4ba0d3a1c5f2"
 def _example(refusal: type[Refusal]) -> Mapping[str, Any]:
     body: dict[str, Any] = {
         "type": f"urn:passerine:problem:{refusal.code}",
-        "title": refusal.code.replace("_", " ").capitalize(),
+        "title": title(refusal.code),
         "status": STATUSES[refusal.kind],
         "detail": refusal.detail,
         "code": refusal.code,

@@ -1,5 +1,6 @@
 """Pages for people: plain HTML and CSS, no script, nothing from elsewhere."""
 
+import shlex
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -20,12 +21,12 @@ HEADERS = {
 }
 
 
-def html_response(name: str, *, status: int = 200, **context: Any) -> HTMLResponse:
+def html_response(name: str, /, *, status: int = 200, **context: Any) -> HTMLResponse:
     """A page as a response that no browser keeps, frames or runs anything in."""
     return HTMLResponse(render(name, **context), status, headers=HEADERS)
 
 
-def render(name: str, **context: Any) -> str:
+def render(name: str, /, **context: Any) -> str:
     """A template with its values escaped; a value that it needs and does not get is a fault."""
     return _template(name)(**context)
 
@@ -38,8 +39,15 @@ def _template(name: str) -> Callable[..., str]:
 
 @cache
 def _environment() -> Any:
-    # Jinja costs a cold start 120 ms, and most requests show no page.
+    # Jinja2 costs about 120 ms to import, and most processes and requests show no page.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    loader = FileSystemLoader(TEMPLATES)
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["shell"] = shlex.quote  # a value in a command that somebody may paste
+    return environment

@@ -7,9 +7,10 @@ from typing import Any
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 
 from app.common.errors import Kind, Refusal
+from app.web.pages import html_response
 
 STATUSES = {
     Kind.MALFORMED: 400,
@@ -80,7 +81,7 @@ def problem(
     """One problem as a response."""
     body: dict[str, Any] = {
         "type": f"urn:passerine:problem:{code}",
-        "title": code.replace("_", " ").capitalize(),
+        "title": title(code),
         "status": status,
         "detail": detail,
         "code": code,
@@ -113,6 +114,11 @@ def of_refusal(refusal: Refusal, *, request_id: str) -> Response:
     )
 
 
+def title(code: str) -> str:
+    """A code as a heading."""
+    return code.replace("_", " ").capitalize()
+
+
 def challenge(code: str) -> str:
     """How to authenticate (RFC 9110 section 11.6.1; RFC 6750 section 3)."""
     if code == InvalidApiKey.code:
@@ -124,6 +130,9 @@ def challenge(code: str) -> str:
 
 async def on_refusal(request: Request, refusal: Exception) -> Response:
     assert isinstance(refusal, Refusal)
+    if getattr(request.scope.get("route"), "response_class", None) is HTMLResponse:
+        status, text = STATUSES[refusal.kind], refusal.detail
+        return html_response("refused.html", status=status, heading=title(refusal.code), text=text)
     return of_refusal(refusal, request_id=request.state.request_id)
 
 

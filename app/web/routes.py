@@ -8,12 +8,14 @@ from typing import Any, NoReturn
 
 from fastapi import APIRouter, Request, Response
 from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
 from app.web.access import KINDS
 from app.web.problems import InvalidJson, UnsupportedMediaType
 
 DEEPEST = 32
+NO_BODY = {"type": "missing", "loc": ("body",), "msg": "Field required"}
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -47,7 +49,10 @@ class Route(APIRoute):
             body = await request.body()
             if body:
                 _check_type(request.headers.get("content-type", ""))
-                request = ParsedRequest(request, body, read_json(body))
+                parsed = read_json(body)
+                if parsed is None:  # FastAPI takes it for no body at all, where none is needed
+                    raise RequestValidationError([NO_BODY])
+                request = ParsedRequest(request, body, parsed)
             return await handler(request)
 
         return strict
