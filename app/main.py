@@ -39,6 +39,19 @@ One deployment serves many applications, each with its own users, signing keys a
 Create an application, sign a user up, read the message in the local mailbox (`/dev/messages`),
 verify, and give the `accessToken` of the answer as `accessToken`.
 """
+# In the order in which a newcomer meets them.
+TAGS = (
+    "Applications",
+    "Sign-up",
+    "Sign-in",
+    "Own account",
+    "Password reset",
+    "Users",
+    "Keys",
+    "Keys and discovery",
+    "API keys",
+    "Deployment",
+)
 # `me` and the pages stand before `{userId}`, so that none of them is taken for somebody's id.
 ROUTERS = (
     applications.admin,
@@ -64,6 +77,7 @@ def create_app(services: Services) -> FastAPI:
         summary="A self-hosted authentication service.",
         description=DESCRIPTION,
         version=__version__,
+        openapi_tags=[{"name": tag} for tag in TAGS],
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
