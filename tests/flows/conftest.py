@@ -1,0 +1,59 @@
+"""A deployment for the black-box flows.
+
+They run against a server that this process starts, or, with `PASSERINE_TEST_URL` and
+`PASSERINE_TEST_ADMIN_KEY` set, against any other deployment that shows its messages.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.flows import invariants
+from tests.flows.client import Client, Inbox, LocalInbox, opened_client
+from tests.flows.ledger import Ledger
+from tests.flows.server import serving
+
+URL = "PASSERINE_TEST_URL"
+ADMIN_KEY = "PASSERINE_TEST_ADMIN_KEY"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """All that the black-box flows are told.
+
+    Attributes:
+        folder: its data folder, if this process has started it.
+        ledger: takes note of what is said; at the end the invariants are checked with it.
+    """
+
+    url: str
+    admin_key: str = field(repr=False)
+    folder: Path | None = None
+    ledger: Ledger = field(default_factory=Ledger, repr=False)
+
+
+@pytest.fixture(scope="session")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    if URL in os.environ:
+        yield Deployment(url=os.environ[URL], admin_key=os.environ[ADMIN_KEY])
+        return
+    folder = tmp_path_factory.mktemp("flows") / "data"
+    ledger = Ledger()
+    with serving(folder) as server:
+        yield Deployment(url=server.url, admin_key=server.admin_key, folder=folder, ledger=ledger)
+        invariants.wait_for_rest(folder)
+    invariants.check(folder, ledger, logs=[server.log], outputs=[server.output])
+
+
+@pytest.fixture(scope="session")
+def client(deployment: Deployment) -> Iterator[Client]:
+    with opened_client(deployment.url, deployment.admin_key, deployment.ledger) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def inbox(client: Client) -> Inbox:
+    return LocalInbox(client=client)
