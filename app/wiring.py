@@ -108,13 +108,7 @@ def build(settings: Settings, *, clock: Clock | None = None) -> Services:
     applications = _applications(ground)
     areas = _areas(ground, applications, settings)
     admin_key, place, notes = _admin_key(settings, folder)
-    api_keys = ApiKeys(
-        store=ApiKeyStore(table=ground.table),
-        work=ground.work,
-        clock=ground.clock,
-        ids=ground.ids,
-        bootstrap_digest=digest(admin_key),
-    )
+    api_keys = _api_keys(ground, admin_key)
     site = Site(
         version=__version__,
         store=settings.store,
@@ -182,6 +176,16 @@ def _applications(ground: Ground) -> Applications:
         work=ground.work,
         clock=ground.clock,
         ids=ground.ids,
+    )
+
+
+def _api_keys(ground: Ground, admin_key: str) -> ApiKeys:
+    return ApiKeys(
+        store=ApiKeyStore(table=ground.table),
+        work=ground.work,
+        clock=ground.clock,
+        ids=ground.ids,
+        bootstrap_digest=digest(admin_key),
     )
 
 

@@ -8,13 +8,13 @@ import json
 import os
 import sqlite3
 import threading
-import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from app.adapters.sqlite_schema import prepare
 from app.common.clock import Clock
 from app.common.errors import CannotStart, StoreUnavailable
 from app.storage.table import (
@@ -41,20 +41,10 @@ from app.storage.table import (
     check_writes,
 )
 
-SCHEMA_VERSION = 1
-APPLICATION_ID = 0x50415353  # "PASS": marks the file as ours (PRAGMA application_id)
 BUSY_SECONDS = 5.0
 SWEEP_AFTER = 48 * 3600  # an expired row stays as long as DynamoDB may leave one
 IN_MEMORY = ":memory:"
 
-SCHEMA = """
-CREATE TABLE items (
-    pk TEXT NOT NULL, sk TEXT NOT NULL, body TEXT NOT NULL,
-    version INTEGER NOT NULL, expires_at INTEGER,
-    PRIMARY KEY (pk, sk)
-) WITHOUT ROWID;
-CREATE INDEX items_by_expiry ON items (expires_at) WHERE expires_at IS NOT NULL;
-"""
 COLUMNS = "SELECT pk, sk, body, version, expires_at FROM items"
 LIVING = "(expires_at IS NULL OR expires_at > ?)"
 
@@ -132,16 +122,6 @@ class SqliteTable:
                 (self.clock.seconds() - SWEEP_AFTER, limit),
             )
             return done.rowcount
-
-    def changes(self) -> int:
-        """A number that differs after every commit, of this process or of another."""
-        with self._one_user, _refusing():
-            # Each connection has a data_version of its own, which counts what others commit:
-            # the first one is kept for the question, and only in memory does it write.
-            first = self._all[0]
-            if self.path == IN_MEMORY:
-                return first.total_changes
-            return int(first.execute("PRAGMA data_version").fetchone()[0])
 
     def close(self) -> None:
         for connection in self._all:
@@ -229,7 +209,9 @@ def open_table(path: str, *, clock: Clock, busy_seconds: float = BUSY_SECONDS) -
     try:
         if path != IN_MEMORY and not Path(path).exists():
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        _prepare(table._connect(), busy_seconds)  # noqa: SLF001 - the constructor of this very class
+        first = table._connect()  # noqa: SLF001 - the constructor of this very class
+        prepare(first, busy_seconds)
+        table._idle.append(first)  # noqa: SLF001
     except (sqlite3.Error, OSError) as error:
         table.close()
         raise CannotStart(f"The database {path} cannot be opened: {error}.") from error
@@ -237,62 +219,6 @@ def open_table(path: str, *, clock: Clock, busy_seconds: float = BUSY_SECONDS) -
         table.close()
         raise
     return table
-
-
-def _prepare(connection: sqlite3.Connection, busy_seconds: float) -> None:
-    """Lay the schema into an empty file; one that is not ours is only looked at."""
-    marks = _marks(connection)
-    if marks is not None:
-        _refuse_others(*marks)
-    _write_ahead(connection, busy_seconds)
-    if marks is not None:
-        return
-    connection.execute("BEGIN IMMEDIATE")  # processes that start together take turns
-    try:
-        if _marks(connection) is None:
-            for statement in SCHEMA.split(";"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        connection.execute("COMMIT")
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-    _refuse_others(*(_marks(connection) or (0, 0)))
-
-
-def _marks(connection: sqlite3.Connection) -> tuple[int, int] | None:
-    """Whose file it is and of which schema version; `None` while it is empty."""
-    tables, *marks = connection.execute(
-        "SELECT (SELECT count(*) FROM sqlite_master), application_id, user_version "
-        "FROM pragma_application_id, pragma_user_version"
-    ).fetchone()
-    return (marks[0], marks[1]) if tables or any(marks) else None
-
-
-def _refuse_others(application_id: int, schema_version: int) -> None:
-    if application_id != APPLICATION_ID:
-        raise CannotStart("The database file belongs to another program: choose another DATA_DIR.")
-    if schema_version != SCHEMA_VERSION:
-        raise CannotStart(
-            f"The database has schema version {schema_version}, not {SCHEMA_VERSION}: another "
-            "release of this service made it."
-        )
-
-
-def _write_ahead(connection: sqlite3.Connection, busy_seconds: float) -> None:
-    """Switch to write-ahead logging; the switch alone does not wait for other processes."""
-    deadline = time.monotonic() + busy_seconds
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY  # less its extension
-            if not busy or time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-        else:
-            return
 
 
 @contextmanager

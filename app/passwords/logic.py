@@ -93,7 +93,8 @@ def judge(
     Raises:
         PasswordTooShort: it has fewer characters.
         PasswordTooLong: it has more than 256.
-        PasswordTooCommon: it is a common one, one character repeated, or made of `words`.
+        PasswordTooCommon: it is a common one, white space, one character repeated, or made of
+            `words`.
     """
     text = normal(password)
     if len(text) > MAX_LENGTH:
@@ -101,7 +102,8 @@ def judge(
     if len(text) < min_length:
         raise PasswordTooShort(field=field)
     folded = text.casefold()
-    if folded in _common() or len(set(folded)) == 1 or _made_of(folded, words):
+    monotonous = folded.isspace() or len(set(folded)) == 1
+    if monotonous or folded in _common() or _made_of(folded, words):
         raise PasswordTooCommon(field=field)
 
 

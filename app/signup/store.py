@@ -93,7 +93,7 @@ class InvitationStore:
     ) -> list[Write]:
         """Use an invitation up and void every other one of its address."""
         digest = records.address.digest
-        unchanged: Condition = FieldIs("note", invitation.note) if invitation.note else Absent()
+        unchanged: Condition = FieldIs("note", invitation.note) if note_of(records) else Absent()
         writes: list[Write] = [
             self.spend(application_id, invitation),
             Put(
@@ -120,8 +120,11 @@ def note_of(records: AddressRecords) -> str:
 
 
 def is_void(invitation: Invitation, records: AddressRecords) -> bool:
-    """Whether another invitation of the address was completed first."""
-    return records.owner is not None or invitation.note != note_of(records)
+    """Whether another invitation of the address was completed first.
+
+    A note outlives what it voids: once it is gone, no living invitation is older than it.
+    """
+    return records.owner is not None or note_of(records) not in {"", invitation.note}
 
 
 def _invitation(token_digest: str, item: Item) -> Invitation:

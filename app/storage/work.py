@@ -1,5 +1,7 @@
 """One use case is one commit, and a lost race becomes the refusal that its write names."""
 
+import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -11,6 +13,8 @@ __all__ = ["Json", "Stale", "Work", "Write"]  # all that logic knows of the tabl
 
 T = TypeVar("T")
 ATTEMPTS = 12
+FIRST_PAUSE = 0.002  # seconds, at most; doubled after each attempt
+LONGEST_PAUSE = 0.05
 
 
 class Stale(Exception):
@@ -41,9 +45,11 @@ class Work:
         Raises:
             StoreUnavailable: it was stale every time.
         """
-        for _ in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             try:
                 return use_case()
             except Stale:
-                continue
+                # Losers that came back at once would meet the same winner again.
+                longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt)
+                time.sleep(random.uniform(0, longest))  # noqa: S311 - it parts, it hides nothing
         raise StoreUnavailable

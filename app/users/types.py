@@ -44,7 +44,8 @@ class EmailAddress:
         # What is reserved (RFC 2606) is nobody's, and fit for tests and examples.
         email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
         try:
-            found = email_validator.validate_email(text, check_deliverability=False)
+            # Strict: the local part takes 64 characters (RFC 5321 section 4.5.3.1.1).
+            found = email_validator.validate_email(text, check_deliverability=False, strict=True)
         except email_validator.EmailNotValidError:
             raise InvalidEmail from None
         except UnicodeError:  # a domain that the IDNA tables choke on

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 from starlette.datastructures import Headers
@@ -103,8 +102,9 @@ def loopback(host: str) -> bool:
 
 def loopback_origin(origin: str) -> bool:
     """Whether an origin is one under which a service on this very machine is reached."""
-    parts = urlsplit(origin)
-    return parts.scheme in {"http", "https"} and loopback(parts.hostname or "")
+    scheme, _, authority = origin.partition("://")
+    match = HOST.match(authority)
+    return scheme in {"http", "https"} and match is not None and loopback(match["host"])
 
 
 def _address(text: str) -> str | None:

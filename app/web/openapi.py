@@ -116,6 +116,8 @@ def document(app: FastAPI, routes: Iterable[Any]) -> dict[str, Any]:
 def _complete(operation: dict[str, Any], route: Route) -> None:
     operation["security"] = SECURITY[route.caller]
     responses = operation["responses"]
+    if MEDIA_TYPE not in responses.get("422", {}).get("content", {}):
+        responses.pop("422", None)  # FastAPI's own, of a form that is not ours
     for status, standard in refusals(*_standard(route)).items():
         mine = responses.get(str(status))
         if mine is None or MEDIA_TYPE not in mine.get("content", {}):

@@ -2,12 +2,10 @@
 
 import sqlite3
 import stat
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,7 +14,7 @@ from app.adapters.sqlite_table import IN_MEMORY, SWEEP_AFTER, SqliteTable, open_
 from app.common.clock import Clock
 from app.common.errors import CannotStart, StoreUnavailable
 from app.storage.table import Delete, Key, Put, Update
-from tests.contract.ground import START, Hour, living
+from tests.contract.ground import Hour, living
 
 KEY = Key("p", "item")
 
@@ -207,53 +205,6 @@ def test_the_sweep_finds_its_rows_by_an_index(path: str) -> None:
         "WHERE expires_at IS NOT NULL AND expires_at <= 5 LIMIT 5",
     )
     assert "items_by_expiry" in str(plan)
-
-
-# Whether anything was committed.
-
-
-@pytest.mark.parametrize("place", [IN_MEMORY, "file"])
-def test_every_commit_changes_the_number_of_changes(path: str, hour: Hour, place: str) -> None:
-    where = IN_MEMORY if place == IN_MEMORY else path
-    with closing(open_table(where, clock=hour.clock())) as table:
-        numbers = [table.changes()]
-        for write in (Put(key=KEY, body={}), Update(key=KEY), Delete(key=KEY)):
-            table.commit(write)
-            assert table.get(KEY) is None or table.query("p", limit=1).items
-            numbers.append(table.changes())
-            assert table.changes() == numbers[-1]
-        assert len(set(numbers)) == 4
-
-
-@dataclass
-class HeldHour:
-    """A clock at which a reader stands still until it is let go."""
-
-    reading: threading.Event = field(default_factory=threading.Event)
-    go: threading.Event = field(default_factory=threading.Event)
-
-    def source(self) -> datetime:
-        if threading.current_thread() is not threading.main_thread():
-            self.reading.set()
-            assert self.go.wait(timeout=10)
-        return START
-
-
-def test_the_number_of_changes_stays_while_others_only_read(path: str) -> None:
-    held = HeldHour()
-    with closing(open_table(path, clock=Clock(source=held.source))) as table:
-        table.commit(Put(key=KEY, body={}))
-        with closing(open_table(path, clock=Clock())) as other:
-            for _ in range(3):
-                other.commit(Update(key=KEY))
-        before = table.changes()
-        reader = threading.Thread(target=table.get, args=(KEY,))
-        reader.start()
-        assert held.reading.wait(timeout=10)
-        during = table.changes()
-        held.go.set()
-        reader.join(timeout=10)
-        assert (during, table.changes()) == (before, before)
 
 
 # A full disk.
