@@ -209,26 +209,6 @@ def _areas(ground: Ground, applications: Applications, settings: Settings) -> tu
         clock=clock,
         known_issuer=_known_issuer(settings),
     )
-    sign_ups = SignUps(
-        users=users,
-        store=InvitationStore(table=table),
-        passwords=passwords,
-        sessions=sessions,
-        tokens=tokens,
-        outbox=outbox,
-        work=work,
-        clock=clock,
-        ids=ground.ids,
-    )
-    sign_ins = SignIns(
-        users=users,
-        passwords=passwords,
-        sessions=sessions,
-        tokens=tokens,
-        outbox=outbox,
-        work=work,
-        clock=clock,
-    )
     recoveries = Recoveries(
         users=users,
         store=ResetStore(table=table),
@@ -239,7 +219,34 @@ def _areas(ground: Ground, applications: Applications, settings: Settings) -> tu
         clock=clock,
     )
     accounts = Users(store=users, outbox=outbox, work=work, clock=clock)
-    return accounts, sessions, tokens, sign_ups, sign_ins, recoveries
+    return accounts, sessions, tokens, recoveries, *_entrances(ground, users, passwords, tokens)
+
+
+def _entrances(
+    ground: Ground, users: UserStore, passwords: Passwords, tokens: Tokens
+) -> tuple[SignUps, SignIns]:
+    """The flows that end in a session."""
+    sign_ups = SignUps(
+        users=users,
+        store=InvitationStore(table=ground.table),
+        passwords=passwords,
+        sessions=tokens.sessions,
+        tokens=tokens,
+        outbox=ground.outbox,
+        work=ground.work,
+        clock=ground.clock,
+        ids=ground.ids,
+    )
+    sign_ins = SignIns(
+        users=users,
+        passwords=passwords,
+        sessions=tokens.sessions,
+        tokens=tokens,
+        outbox=ground.outbox,
+        work=ground.work,
+        clock=ground.clock,
+    )
+    return sign_ups, sign_ins
 
 
 def _known_issuer(settings: Settings) -> Any:

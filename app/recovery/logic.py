@@ -52,6 +52,7 @@ class Recoveries:
         reset = Reset(
             token_digest=digest(token),
             email=owner.email,
+            epoch=owner.epoch,
             expires_at=self.clock.seconds() + LIFETIME_SECONDS,
         )
         page = f"{application.issuer(origin)}/users/password/reset"
@@ -93,7 +94,7 @@ class Recoveries:
         owner, pending = records.owner, pending_digest(records)
         if owner is None or owner.state is UserState.SUSPENDED or pending is None:
             raise InvalidResetToken
-        if not same(pending, reset.token_digest):
+        if reset.epoch != owner.epoch or not same(pending, reset.token_digest):
             raise InvalidResetToken
         self._judge(application, address, password, field="password")
         self.work.commit(

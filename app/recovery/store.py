@@ -5,7 +5,17 @@ from dataclasses import dataclass
 from app.common.ids import ApplicationId
 from app.recovery.types import InvalidResetToken, Reset
 from app.storage import keys
-from app.storage.table import Delete, Exists, FieldIs, Item, Put, Table, Write
+from app.storage.table import (
+    Absent,
+    Condition,
+    Delete,
+    Exists,
+    FieldIs,
+    Item,
+    Put,
+    Table,
+    Write,
+)
 from app.users.types import AddressRecords
 
 PENDING = "reset"
@@ -24,21 +34,35 @@ class ResetStore:
         item = self.table.get(keys.reset_token(application_id, token_digest))
         if item is None:
             return None
-        email = str(item.body["email"])
-        return Reset(token_digest=token_digest, email=email, expires_at=item.expires_at or 0)
+        return Reset(
+            token_digest=token_digest,
+            email=str(item.body["email"]),
+            epoch=int(str(item.body["epoch"])),
+            expires_at=item.expires_at or 0,
+        )
 
     def creation(
         self, application_id: ApplicationId, records: AddressRecords, reset: Reset
     ) -> list[Write]:
-        """Lay a reset down in place of the one before."""
+        """Lay a reset down in place of the one that was read; another one since makes it stale.
+
+        So every token's entry is known to its address, and a deletion leaves none behind.
+        """
         key = keys.reset_token(application_id, reset.token_digest)
+        before = pending_digest(records)
+        unchanged: Condition = Absent() if before is None else FieldIs("digest", before)
         return [
             *_forget_token(application_id, records.item(PENDING)),
-            Put(key=key, body={"email": reset.email}, expires_at=reset.expires_at),
+            Put(
+                key=key,
+                body={"email": reset.email, "epoch": reset.epoch},
+                expires_at=reset.expires_at,
+            ),
             Put(
                 key=keys.pending_reset(application_id, records.address.digest),
                 body={"digest": reset.token_digest, "lookup": [key.pk, key.sk]},
                 expires_at=reset.expires_at,
+                when=(unchanged,),
             ),
         ]
 

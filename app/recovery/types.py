@@ -9,10 +9,15 @@ LIFETIME_SECONDS = 30 * 60
 
 @dataclass(frozen=True, kw_only=True)
 class Reset:
-    """A request for a new password; good once, and until the next request."""
+    """A request for a new password; good once, and until the next request.
+
+    Attributes:
+        epoch: the user's when it was made; a suspension or another new password voids it.
+    """
 
     token_digest: str
     email: str
+    epoch: int
     expires_at: int
 
 

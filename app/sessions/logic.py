@@ -170,10 +170,11 @@ class Sessions:
         Raises:
             SessionNotFound: the user has none of that id.
         """
-        if not is_id(session_id):
+        session = SessionId(session_id)
+        if not is_id(session) or self.living(application_id, user_id, session) is None:
             raise SessionNotFound
         self.work.commit(
-            self.store.end(application_id, user_id, SessionId(session_id)),
+            self.store.end(application_id, user_id, session),
             self._signed_out(application_id, user_id, {"sessionId": session_id}),
         )
 
