@@ -87,12 +87,15 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.state.provided = services.provided
     app.state.callers = services.callers
-    for router in ROUTERS:
-        app.include_router(router)
+    routers = [*ROUTERS]
     if services.local:
-        app.include_router(site.local)
+        routers.append(site.local)
     if services.has_mailbox:
-        app.include_router(messages.local)
+        routers.append(messages.local)
+    for router in routers:
+        app.include_router(router)
+    # FastAPI keeps the routers; what each of them holds is asked for by `Allow` and the document.
+    app.state.routes = [route for router in routers for route in router.routes]
     app.add_exception_handler(Refusal, on_refusal)
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(HTTPException, on_http_exception)
@@ -110,8 +113,7 @@ def create_app(services: Services) -> FastAPI:
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
-        routes = [route for router in ROUTERS for route in router.routes]
-        app.openapi_schema = openapi.document(app, routes)
+        app.openapi_schema = openapi.document(app, app.state.routes)
     return app.openapi_schema
 
 

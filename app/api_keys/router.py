@@ -1,9 +1,17 @@
 """API keys on the wire."""
 
-from datetime import UTC
+import re
+from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 from app.api_keys.logic import ApiKeys
 from app.api_keys.types import ApiKey, ApiKeyNotFound, ExpiresInPast
@@ -18,7 +26,29 @@ from app.web.routes import router
 
 Uses = Annotated[ApiKeys, provided(ApiKeys)]
 Signs = Annotated[Cursors, provided(Cursors)]
-Expires = Annotated[AwareDatetime, Field(strict=False)]
+DATE_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})",
+    re.IGNORECASE,
+)
+
+
+def _only_rfc3339(value: object) -> object:
+    """Refuse numbers and other forms that pydantic takes for a moment too (RFC 3339, 5.6)."""
+    if not isinstance(value, str) or not DATE_TIME.fullmatch(value):
+        raise ValueError("a date and time with its offset is needed, as RFC 3339 writes it")
+    return value
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("it lies outside of the years 1 to 9999") from None
+
+
+Expires = Annotated[
+    AwareDatetime, Field(strict=False), BeforeValidator(_only_rfc3339), AfterValidator(_in_utc)
+]
 
 admin = router("API keys")
 
@@ -80,8 +110,7 @@ def create_api_key(
     if body.application_id is not None:
         exists(body.application_id)
         application_id = ApplicationId(body.application_id)
-    expires = None if body.expires is None else body.expires.astimezone(UTC)
-    made, secret = uses.create(name=body.name, application_id=application_id, expires=expires)
+    made, secret = uses.create(name=body.name, application_id=application_id, expires=body.expires)
     return NewApiKeyView.model_validate({**_members(made), "key": secret})
 
 

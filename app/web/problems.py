@@ -24,6 +24,7 @@ STATUSES = {
     Kind.TOO_MANY: 429,
     Kind.UNAVAILABLE: 503,
 }
+HTTP_405 = 405
 HTTP_CODES = {
     404: ("not_found", "There is nothing at this address."),
     405: ("method_not_allowed", "This address does not take this method."),
@@ -142,7 +143,17 @@ async def on_http_exception(request: Request, exception: Exception) -> Response:
     fallback = ("bad_request", "The request cannot be read.")
     code, detail = HTTP_CODES.get(status, fallback)
     request_id = request.state.request_id
-    return problem(status, code, detail, request_id=request_id, headers=exception.headers)
+    headers = {"Allow": _allowed(request)} if status == HTTP_405 else exception.headers
+    return problem(status, code, detail, request_id=request_id, headers=headers)
+
+
+def _allowed(request: Request) -> str:
+    """The methods that an address takes (RFC 9110 section 15.5.6): of all routes that match it."""
+    found: set[str] = set()
+    for route in request.app.state.routes:
+        if route.path_regex.match(request.scope["path"]):
+            found |= route.methods
+    return ", ".join(sorted(found))
 
 
 async def on_invalid(request: Request, exception: Exception) -> Response:

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
-from fastapi import Request, Response
+from fastapi import HTTPException, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse
 
 from app.common.errors import StoreUnavailable
@@ -120,7 +120,7 @@ def read_start(_: Anyone, site: Knows, context: Context) -> Response:
 
 def _file(folder: Path, types: dict[str, str], name: str) -> Response:
     if name not in types:
-        return Response(status_code=404)
+        raise HTTPException(404)
     return FileResponse(
         folder / name, media_type=types[name], headers={"Cache-Control": ASSET_CACHE}
     )

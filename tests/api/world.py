@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import anyio
 import anyio.from_thread
 import httpx
 from anyio.from_thread import BlockingPortal
@@ -85,7 +86,7 @@ class InProcess(httpx.BaseTransport):
 
         async def receive() -> dict[str, Any]:
             if not waiting:
-                return {"type": "http.disconnect"}
+                await anyio.sleep_forever()  # the client stays until it has the whole answer
             body = waiting.pop(0)
             return {"type": "http.request", "body": body, "more_body": bool(waiting)}
 
@@ -204,9 +205,7 @@ class Tenant:
         answer = self.admin("PATCH", "", settings)
         assert answer.status_code == 200, answer.text
 
-    def sign_up(
-        self, email: str = EMAIL, password: str = PASSWORD, **more: Any
-    ) -> httpx.Response:
+    def sign_up(self, email: str = EMAIL, password: str = PASSWORD, **more: Any) -> httpx.Response:
         return self.public("POST", "/users", {"email": email, "password": password, **more})
 
     def verify(self, token: str | None, password: str = PASSWORD) -> httpx.Response:
@@ -227,9 +226,7 @@ class Tenant:
         person = Person(tenant=self, id="", email=email, password=password, **tokens(answer))
         return replace(person, id=body(person.call("GET"))["id"])
 
-    def sign_in(
-        self, email: str = EMAIL, password: str = PASSWORD, **more: Any
-    ) -> httpx.Response:
+    def sign_in(self, email: str = EMAIL, password: str = PASSWORD, **more: Any) -> httpx.Response:
         credentials = {"email": email, "password": password}
         return self.public("POST", "/users/token", credentials, **more)
 
@@ -253,7 +250,9 @@ class Tenant:
     def reset(self, token: str, password: str = NEW_PASSWORD) -> httpx.Response:
         return self.public("PUT", "/users/password", {"token": token, "password": password})
 
-    def me(self, access: str, method: str = "GET", tail: str = "", json: Any = ABSENT) -> httpx.Response:
+    def me(
+        self, access: str, method: str = "GET", tail: str = "", json: Any = ABSENT
+    ) -> httpx.Response:
         return self.public(method, "/users/me" + tail, json, token=access)
 
 
@@ -298,7 +297,7 @@ def open_world(folder: Path, *, hour: Hour | None = None, **settings: Any) -> It
             yield World(services=services, app=app, hour=hour, folder=folder, client=client)
 
 
-def tokens(answer: httpx.Response) -> dict[str, str]:
+def tokens(answer: httpx.Response) -> dict[str, Any]:
     """The two tokens of a grant, by the names of a `Person`."""
     found = body(answer)
     return {"access": found["accessToken"], "refresh": found["refreshToken"]}
@@ -344,5 +343,7 @@ def alike(one: httpx.Response, other: httpx.Response) -> bool:
 
 def _anonymous(answer: httpx.Response) -> tuple[int, list[tuple[str, str]], str]:
     request_id = answer.headers["X-Request-Id"]
-    headers = [(name, value.replace(request_id, "")) for name, value in answer.headers.multi_items()]
+    headers = [
+        (name, value.replace(request_id, "")) for name, value in answer.headers.multi_items()
+    ]
     return answer.status_code, headers, answer.text.replace(request_id, "")

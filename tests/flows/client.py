@@ -18,7 +18,7 @@ from tests.flows.ledger import Ledger
 B = TypeVar("B")
 
 MESSAGE_SECONDS = 30.0
-MESSAGE_POLL_SECONDS = 0.03
+MESSAGE_POLL_SECONDS = 0.05
 VERIFICATION = "emailVerification"
 IN_USE = "addressInUse"
 RESET = "passwordReset"

@@ -1,20 +1,24 @@
-"""Races over two server processes on one data folder, 50 contenders each.
+"""Races over two processes on one data folder; both stay up over all rounds.
 
-`PASSERINE_TEST_ROUNDS` says how many rounds each race is run; 4 when unset, 50 in `.ci/run`.
+`PASSERINE_TEST_ROUNDS` says how often each race is run: 4 times unless it is set, 50 times in
+`.ci/run`, where everything is shown. A round has as many contenders either way. At the end of
+it all the invariants of the store must hold.
 """
 
-import os
-import threading
-import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+import itertools
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.flows import invariants
 from tests.flows.client import (
+    CHANGED,
     RESET,
     VERIFICATION,
     Answer,
@@ -22,188 +26,328 @@ from tests.flows.client import (
     Client,
     Grant,
     LocalInbox,
+    every_page,
     opened_client,
     sign_up,
     wait_for_messages,
     wait_for_token,
 )
+from tests.flows.contenders import Contenders, contending
+from tests.flows.effort import rounds
 from tests.flows.ledger import Ledger
-from tests.flows.server import serving
+from tests.flows.server import PATIENT, serving
 
-ROUNDS = int(os.environ.get("PASSERINE_TEST_ROUNDS", "4"))
-CONTENDERS = 50
+MANY = 50
+ROUNDS = range(rounds())
 PASSWORD = "a horse that nobody staples"
-Ask = Callable[[Client, int], Call[Any]]
+# Light keys: what these races are about is not how long an RSA key takes to make.
+LIGHT = {"signingAlgorithm": "EdDSA"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arena:
-    """Two processes of one deployment, and everybody who wants something of them at once."""
+class Field:
+    """Two servers of one deployment, and everyone who runs."""
 
-    clients: tuple[Client, Client]
+    client: Client
     inbox: LocalInbox
-    app: str
-    pool: ThreadPoolExecutor
+    contenders: Contenders = field(repr=False)
+    folder: Path
 
-    @property
-    def client(self) -> Client:
-        return self.clients[0]
+    def application(self, **settings: str) -> str:
+        app = self.client.create_application(**{**LIGHT, **settings}).done()["id"]
+        self.client.read_jwks(app).done()
+        return app
 
-    def at_once(self, ask: Ask, many: int = CONTENDERS) -> list[Any]:
-        """The answers to calls that are sent at the same moment, half to each process."""
-        barrier = threading.Barrier(many)
-
-        def send(number: int) -> Answer[Any]:
-            call = ask(self.clients[number % 2], number)
-            barrier.wait(timeout=30)
-            return call.send()
-
-        return list(self.pool.map(send, range(many)))
-
-    def users(self) -> int:
-        return self.client.read_application(self.app).done()["userCount"]
+    def user(self, app: str, email: str) -> Grant:
+        return sign_up(self.client, self.inbox, app, email, PASSWORD)
 
 
 @pytest.fixture(scope="module")
-def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
-    folder, ledger = tmp_path_factory.mktemp("races") / "data", Ledger()
-    with (
-        serving(folder, name="one") as one,
-        serving(folder, name="two") as two,
-        opened_client(one.url, one.admin_key, ledger) as first,
-        opened_client(two.url, two.admin_key, ledger) as second,
-        ThreadPoolExecutor(CONTENDERS) as pool,
-    ):
-        app = first.create_application(signingAlgorithm="ES256").done()["id"]
-        first.read_jwks(app).done()
-        clients = (first, second)
-        yield Arena(clients=clients, inbox=LocalInbox(client=first), app=app, pool=pool)
-        for client in clients:
-            for application in client.list_applications().done()["items"]:
-                client.read_jwks(application["id"]).done()
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
+    folder = tmp_path_factory.mktemp("races") / "data"
+    ledger = Ledger()
+    with serving(folder, *PATIENT) as one, serving(folder, *PATIENT, name="other") as other:
+        with (
+            opened_client(one.url, one.admin_key, ledger) as client,
+            contending([one.url, other.url], MANY, ledger) as contenders,
+        ):
+            inbox = LocalInbox(client=client)
+            yield Field(client=client, inbox=inbox, contenders=contenders, folder=folder)
         invariants.wait_for_rest(folder)
-    invariants.check(folder, ledger, logs=[one.log, two.log], outputs=[one.output, two.output])
+    logs, outputs = [one.log, other.log], [one.output, other.output]
+    invariants.check(folder, ledger, logs=logs, outputs=outputs)
 
 
-def new_email() -> str:
-    return f"ada-{uuid.uuid4().hex}@example.com"
+@pytest.fixture(scope="module")
+def app(ground: Field) -> str:
+    return ground.application()
 
 
-def winners(answers: list[Answer[Any]], status: int) -> list[Answer[Any]]:
-    return [answer for answer in answers if answer.status == status]
+def tally(answers: Sequence[Answer[Any]]) -> Counter[str]:
+    return Counter(map(str, answers))
 
 
-def refreshing(app: str, token: str) -> Ask:
-    return lambda client, _: client.refresh(app, token)
+def one_winner(answers: Sequence[Answer[Any]], success: int) -> int:
+    """The place of the only answer that is a success."""
+    winners = [place for place, answer in enumerate(answers) if answer.status == success]
+    assert len(winners) == 1, tally(answers)
+    return winners[0]
 
 
-def deleting(app: str, user: str) -> Ask:
-    return lambda client, _: client.delete_user(app, user)
+def spellings(word: str, count: int) -> list[str]:
+    """A word in so many mixtures of upper and lower case."""
+    letters = [(letter.lower(), letter.upper()) for letter in word]
+    return ["".join(mixed) for mixed in itertools.islice(itertools.product(*letters), count)]
 
 
-def codes(answers: list[Answer[Any]]) -> set[str | None]:
-    return {answer.code for answer in answers if answer.status >= 400}
+def test_fifty_sign_ups_of_one_address_and_their_completions_make_one_user(ground: Field) -> None:
+    client, app = ground.client, ground.application()
+    for number in ROUNDS:
+        address = f"{number}@example.com"
+        emails = [f"{word}{address}" for word in spellings("babbage", MANY)]
+        passwords = [f"{PASSWORD} {number} {place}" for place in range(MANY)]
+        pairs = list(zip(emails, passwords, strict=True))
+        answers = ground.contenders.fire([client.create_user(app, *pair) for pair in pairs])
+        assert tally(answers) == {"202": MANY}
+
+        messages = wait_for_messages(ground.inbox, emails[0], VERIFICATION, MANY)
+        tokens = {message.to: message.token or "" for message in messages}
+        assert tokens.keys() == set(emails)
+        calls = [client.verify_user(app, tokens[email], word) for email, word in pairs]
+        grants = ground.contenders.fire(calls)
+        winner = one_winner(grants, 200)
+        assert tally(grants) == {"200": 1, "400 invalid_token": MANY - 1}
+
+        users = client.list_users(app, email=emails[-1]).done()["items"]
+        assert [user["email"] for user in users] == [emails[winner]]
+        assert client.read_application(app).done()["userCount"] == number + 1
+        client.sign_in(app, emails[0], passwords[winner]).done()
+        loser = passwords[winner - 1]
+        client.sign_in(app, emails[winner], loser).refused(401, "invalid_credentials")
 
 
-@pytest.mark.parametrize("_round", range(ROUNDS))
-def test_fifty_sign_ups_and_completions_of_one_address_make_one_user(
-    arena: Arena, _round: int
+def test_fifty_completions_of_one_token_have_one_winner(ground: Field, app: str) -> None:
+    client = ground.client
+    for number in ROUNDS:
+        email = f"token{number}@example.com"
+        client.create_user(app, email, PASSWORD).done()
+        token = wait_for_token(ground.inbox, email, VERIFICATION)
+        before = client.read_application(app).done()["userCount"]
+        calls = [client.verify_user(app, token, PASSWORD) for _ in range(MANY)]
+        answers = ground.contenders.fire(calls)
+        winner = one_winner(answers, 200)
+        assert tally(answers) == {"200": 1, "400 invalid_token": MANY - 1}
+        assert client.read_application(app).done()["userCount"] == before + 1
+        client.read_me(app, answers[winner].body["accessToken"]).done()
+
+
+def test_fifty_resets_with_one_token_have_one_winner_and_only_its_password_works(
+    ground: Field, app: str
 ) -> None:
-    email, before = new_email(), arena.users()
-    spelled = (email, email.upper(), email.title())
-    asked = arena.at_once(lambda c, n: c.create_user(arena.app, spelled[n % 3], PASSWORD))
-    assert {answer.status for answer in asked} == {202}
-    messages = wait_for_messages(arena.inbox, email, VERIFICATION, CONTENDERS)
-    tokens = [message.token or "" for message in messages]
-    answers = arena.at_once(lambda c, n: c.verify_user(arena.app, tokens[n], PASSWORD))
-    assert len(winners(answers, 200)) == 1
-    assert codes(answers) == {"invalid_token"}
-    assert arena.users() == before + 1
-    late = [arena.client.verify_user(arena.app, token, PASSWORD).send() for token in tokens[:3]]
-    assert {answer.code for answer in late} == {"invalid_token"}
+    client, email, current = ground.client, "resets@example.com", PASSWORD
+    passwords = [current]
+    ground.user(app, email)
+    for number in ROUNDS:
+        session = client.sign_in(app, email, current).done()
+        client.request_reset(app, email).done()
+        token = wait_for_token(ground.inbox, email, RESET, number + 1)
+        passwords = [f"{PASSWORD} {number} {place}" for place in range(MANY)]
+        calls = [client.update_password(app, token, password) for password in passwords]
+        answers = ground.contenders.fire(calls)
+        winner = one_winner(answers, 204)
+        assert tally(answers) == {"204": 1, "400 invalid_token": MANY - 1}
+
+        client.read_me(app, session["accessToken"]).refused(401, "invalid_token")
+        for wrong in (current, passwords[winner - 1], passwords[winner - 25]):
+            client.sign_in(app, email, wrong).refused(401, "invalid_credentials")
+        current = passwords[winner]
+        wait_for_messages(ground.inbox, email, CHANGED, number + 1)
+    client.sign_in(app, email, current).done()
+    losers = [client.sign_in(app, email, word) for word in passwords if word != current]
+    assert tally(ground.contenders.fire(losers)) == {"401 invalid_credentials": MANY - 1}
 
 
-@pytest.mark.parametrize("_round", range(ROUNDS))
-def test_fifty_completions_of_one_token_have_one_winner(arena: Arena, _round: int) -> None:
-    email, before = new_email(), arena.users()
-    arena.client.create_user(arena.app, email, PASSWORD).done()
-    token = wait_for_token(arena.inbox, email, VERIFICATION)
-    answers = arena.at_once(lambda c, _: c.verify_user(arena.app, token, PASSWORD))
-    assert len(winners(answers, 200)) == 1
-    assert codes(answers) == {"invalid_token"}
-    assert arena.users() == before + 1
+def test_fifty_refreshes_of_one_token_leave_one_living_chain(ground: Field, app: str) -> None:
+    client = ground.client
+    token = ground.user(app, "chain@example.com")["refreshToken"]
+    for _ in ROUNDS:
+        answers = ground.contenders.fire([client.refresh(app, token) for _ in range(MANY)])
+        assert tally(answers) == {"200": MANY}
+        assert len({answer.body["accessToken"] for answer in answers}) == MANY
+        successors = {answer.body["refreshToken"] for answer in answers}
+        assert len(successors) == 1
+        assert token not in successors
+        token = successors.pop()
+        access = answers[0].body["accessToken"]
+        sessions = client.list_sessions(app, access).done()["items"]
+        assert [session["current"] for session in sessions] == [True]
+    newest = client.refresh(app, token).done()
+    client.read_me(app, newest["accessToken"]).done()
 
 
-@pytest.mark.parametrize("_round", range(ROUNDS))
-def test_fifty_resets_with_one_token_have_one_winner(arena: Arena, _round: int) -> None:
-    email = new_email()
-    sign_up(arena.client, arena.inbox, arena.app, email, PASSWORD)
-    arena.client.request_reset(arena.app, email).done()
-    token = wait_for_token(arena.inbox, email, RESET)
-    passwords = [f"another horse, number {number}" for number in range(CONTENDERS)]
-    answers = arena.at_once(lambda c, n: c.update_password(arena.app, token, passwords[n]))
-    assert len(winners(answers, 204)) == 1
-    assert codes(answers) == {"invalid_token"}
-    works = [
-        number
-        for number, answer in enumerate(
-            arena.at_once(lambda c, n: c.sign_in(arena.app, email, passwords[n]))
-        )
-        if answer.status == 200
-    ]
-    assert works == [n for n, answer in enumerate(answers) if answer.status == 204]
+def test_a_stolen_token_among_parallel_refreshes_ends_the_whole_session(
+    ground: Field, app: str
+) -> None:
+    client = ground.client
+    for number in ROUNDS:
+        first = ground.user(app, f"stolen{number}@example.com")
+        second = client.refresh(app, first["refreshToken"]).done()
+        third = client.refresh(app, second["refreshToken"]).done()
+        held = [first["refreshToken"], third["refreshToken"]] * 10
+        ground.contenders.fire([client.refresh(app, token) for token in held])
+        for grant in (first, second, third):
+            client.refresh(app, grant["refreshToken"]).refused(401, "invalid_refresh_token")
+        client.read_me(app, third["accessToken"]).refused(401, "invalid_token")
 
 
-@pytest.mark.parametrize("_round", range(ROUNDS))
-def test_fifty_refreshes_of_one_token_leave_one_living_chain(arena: Arena, _round: int) -> None:
-    email = new_email()
-    grant: Grant = sign_up(arena.client, arena.inbox, arena.app, email, PASSWORD)
-    for _ in range(3):
-        token = grant["refreshToken"]
-        answers = arena.at_once(refreshing(arena.app, token))
-        assert {answer.status for answer in answers} == {200}
-        assert len({answer.body["refreshToken"] for answer in answers}) == 1
-        assert len({answer.body["accessToken"] for answer in answers}) == CONTENDERS
-        grant = answers[0].body
-        assert grant["refreshToken"] != token
-    sessions = arena.client.list_sessions(arena.app, grant["accessToken"]).done()["items"]
-    assert len(sessions) == 1
+def test_twenty_deletions_of_one_user_count_once_and_leave_nothing(ground: Field, app: str) -> None:
+    client = ground.client
+    for number in ROUNDS:
+        email = f"gone{number}@example.com"
+        grant = ground.user(app, email)
+        user = client.read_me(app, grant["accessToken"]).done()["id"]
+        before = client.read_application(app).done()["userCount"]
+        calls: list[Call[Any]] = [
+            *(client.delete_user(app, user) for _ in range(12)),
+            *(client.delete_me(app, grant["accessToken"]) for _ in range(8)),
+            # Whoever comes in meanwhile leaves nothing behind either.
+            *(client.sign_in(app, email, PASSWORD) for _ in range(4)),
+            *(client.request_reset(app, email) for _ in range(4)),
+            *(client.refresh(app, grant["refreshToken"]) for _ in range(4)),
+            *(client.update_user(app, user, state="suspended") for _ in range(2)),
+        ]
+        answers = ground.contenders.fire(calls)
+        deletions = answers[:20]
+        one_winner(deletions, 204)
+        rest = {"204", "404 user_not_found", "401 invalid_token"}
+        assert set(tally(deletions)) <= rest, tally(deletions)
+        assert client.read_application(app).done()["userCount"] == before - 1
+        client.read_user(app, user).refused(404, "user_not_found")
+        client.refresh(app, grant["refreshToken"]).refused(401, "invalid_refresh_token")
+        left = [row for row in invariants.snapshot(ground.folder, app) if user in "".join(row)]
+        assert left == []
 
 
-def test_twenty_deletions_of_one_user_count_once(arena: Arena) -> None:
-    for _ in range(3):
-        before, email = arena.users(), new_email()
-        grant = sign_up(arena.client, arena.inbox, arena.app, email, PASSWORD)
-        user = arena.client.read_me(arena.app, grant["accessToken"]).done()["id"]
-        answers = arena.at_once(deleting(arena.app, user), 20)
-        assert len(winners(answers, 204)) == 1
-        assert codes(answers) == {"user_not_found"}
-        assert arena.users() == before
+def test_fifty_requests_for_a_reset_leave_one_token(ground: Field, app: str) -> None:
+    client = ground.client
+    for number in ROUNDS:
+        email = f"forgets{number}@example.com"
+        ground.user(app, email)
+        answers = ground.contenders.fire([client.request_reset(app, email) for _ in range(MANY)])
+        assert tally(answers) == {"202": MANY}
+        rows = invariants.snapshot(ground.folder, app)
+        assert sum("#reset#" in row[0] and email in row[2] for row in rows) == 1
+        messages = wait_for_messages(ground.inbox, email, RESET, MANY)
+        calls = [
+            client.update_password(app, message.token or "", f"{PASSWORD} {place}")
+            for place, message in enumerate(messages)
+        ]
+        resets = ground.contenders.fire(calls)
+        assert tally(resets) == {"204": 1, "400 invalid_token": MANY - 1}
+        winner = one_winner(resets, 204)
+        client.sign_in(app, email, f"{PASSWORD} {winner}").done()
 
 
-def test_rotations_at_once_are_a_clean_sequence(arena: Arena) -> None:
-    app = arena.client.create_application(signingAlgorithm="EdDSA").done()["id"]
-    answers = arena.at_once(lambda c, _: c.rotate_keys(app), 8)
-    done = winners(answers, 201)
-    assert {answer.status for answer in answers} <= {201, 503}
-    states = [key["state"] for key in arena.client.list_keys(app).done()["items"]]
-    assert sorted(states) == ["current", "next", *["retired"] * len(done)]
+def test_a_suspension_among_sign_ins_leaves_no_session(ground: Field, app: str) -> None:
+    client, email = ground.client, "suspended@example.com"
+    grant = ground.user(app, email)
+    user = client.read_me(app, grant["accessToken"]).done()["id"]
+    for _ in ROUNDS:
+        client.update_user(app, user, state="active").done()
+        grant = client.sign_in(app, email, PASSWORD).done()
+        calls: list[Call[Any]] = [
+            *(client.sign_in(app, email, PASSWORD) for _ in range(8)),
+            *(client.refresh(app, grant["refreshToken"]) for _ in range(8)),
+            client.update_user(app, user, state="suspended"),
+        ]
+        answers = ground.contenders.fire(calls)
+        client.update_user(app, user, state="active").done()
+        for answer in answers[:-1]:
+            if answer.status == 200:
+                token = answer.body["refreshToken"]
+                client.refresh(app, token).refused(401, "invalid_refresh_token")
 
 
-def test_nobody_signs_up_to_an_application_that_is_being_deleted(arena: Arena) -> None:
-    for _ in range(3):
-        app = arena.client.create_application(signingAlgorithm="EdDSA").done()["id"]
-        email = new_email()
-        arena.client.create_user(app, email, PASSWORD).done()
-        token = wait_for_token(arena.inbox, email, VERIFICATION)
+def test_parallel_rotations_of_one_ring_leave_one_current_and_one_next_key(
+    ground: Field,
+) -> None:
+    client = ground.client
+    for number in ROUNDS:
+        app = ground.application()
+        grants = [ground.user(app, f"ring{number}-{place}@example.com") for place in range(4)]
+        rotations = [client.rotate_keys(app) for _ in range(8)]
+        refreshes = [client.refresh(app, grants[place % 4]["refreshToken"]) for place in range(24)]
+        calls: list[Call[Any]] = [*rotations, *refreshes]
+        answers = ground.contenders.fire(calls)
+        assert tally(answers) == {"201": 8, "200": 24}
+        states = Counter(key["state"] for key in every_page(partial(client.list_keys, app)))
+        assert states == {"current": 1, "next": 1, "retired": 8}
+        # What was signed meanwhile verifies at once, and by the checker's keys at the end.
+        published = {key["kid"] for key in client.read_jwks(app).done()["keys"]}
+        assert len(published) == 10
+        for answer in answers[8:]:
+            client.read_me(app, answer.body["accessToken"]).done()
 
-        def either(client: Client, number: int, app: str = app, token: str = token) -> Call[Any]:
-            if number % 2:
-                return client.delete_application(app)
-            return client.verify_user(app, token, PASSWORD)
 
-        answers = arena.at_once(either, 8)
-        signed_up, deleted = winners(answers, 200), winners(answers, 204)
-        assert len(signed_up) + len(deleted) == 1
-        if signed_up:
-            arena.client.read_jwks(app).done()
+def test_sign_ups_and_completions_beside_the_deletion_of_their_application(
+    ground: Field,
+) -> None:
+    client = ground.client
+    for number in ROUNDS:
+        app = ground.application()
+        emails = [f"late{number}-{place}@example.com" for place in range(6)]
+        for email in emails:
+            client.create_user(app, email, PASSWORD).done()
+        tokens = [wait_for_token(ground.inbox, email, VERIFICATION) for email in emails]
+        calls: list[Call[Any]] = [
+            *(client.verify_user(app, token, PASSWORD) for token in tokens),
+            *(client.create_user(app, f"new-{email}", PASSWORD) for email in emails),
+            *(client.delete_application(app) for _ in range(6)),
+            *(client.rotate_keys(app) for _ in range(2)),
+        ]
+        answers = ground.contenders.fire(calls)
+        completions, deletions = answers[:6], answers[12:18]
+        users = sum(answer.status == 200 for answer in completions)
+        gone = sum(answer.status == 204 for answer in deletions)
+        assert gone + bool(users) == 1, tally(answers)
+        allowed = {"200", "404 application_not_found", "400 invalid_token"}
+        assert set(tally(completions)) <= allowed, tally(completions)
+        if users:
+            assert client.read_application(app).done()["userCount"] == users
+            for user in list(every_page(partial(client.list_users, app))):
+                client.delete_user(app, user["id"]).done()
+            client.delete_application(app).done()
+        client.read_application(app).refused(404, "application_not_found")
+
+
+def test_parallel_changes_of_one_application_are_all_kept(ground: Field) -> None:
+    client = ground.client
+    for number in ROUNDS:
+        app = ground.application()
+        lifetime = 100 + number
+        origins = [f"https://{number}.example.com"]
+        calls: list[Call[Any]] = [
+            client.update_application(app, accessTokenLifetime=lifetime),
+            client.update_application(app, name=f"Songbook {number}"),
+            client.update_application(app, audience=f"choir-{number}"),
+            client.update_application(app, allowedOrigins=origins),
+            client.update_application(app, sessionLifetime=5000 + number),
+            client.rotate_keys(app),
+        ]
+        answers = ground.contenders.fire(calls)
+        assert tally(answers) == {"200": 5, "201": 1}
+        found: dict[str, Any] = dict(client.read_application(app).done())
+        assert found["accessTokenLifetime"] == lifetime
+        assert found["name"] == f"Songbook {number}"
+        assert found["audience"] == f"choir-{number}"
+        assert found["allowedOrigins"] == origins
+        assert found["sessionLifetime"] == 5000 + number
+
+
+def test_the_counts_are_right_when_it_is_over(ground: Field) -> None:
+    client = ground.client
+    time.sleep(0.2)
+    for application in list(every_page(client.list_applications)):
+        app = application["id"]
+        users = list(every_page(partial(client.list_users, app)))
+        assert len({user["id"] for user in users}) == len(users) == application["userCount"]

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -29,7 +30,7 @@ def application(client: Client) -> Iterator[Application]:
     made = client.create_application(name="Songbook", emailFromName="Songbook").done()
     client.read_jwks(made["id"]).done()
     yield made
-    for user in list(every_page(lambda **q: client.list_users(made["id"], **q))):
+    for user in list(every_page(partial(client.list_users, made["id"]))):
         client.delete_user(made["id"], user["id"]).done()
     client.delete_application(made["id"]).done()
 
@@ -196,7 +197,7 @@ def test_sessions_are_listed_and_ended_one_by_one_or_all(
 ) -> None:
     second, third = (client.sign_in(app, email, PASSWORD).done() for _ in range(2))
     token = grant["accessToken"]
-    sessions = list(every_page(lambda **q: client.list_sessions(app, token, **q), limit=1))
+    sessions = list(every_page(partial(client.list_sessions, app, token), limit=1))
     assert [session["current"] for session in sessions] == [False, False, True]
     client.delete_session(app, token, sessions[0]["id"]).done()
     client.delete_session(app, token, sessions[0]["id"]).refused(404, "session_not_found")

@@ -9,7 +9,7 @@ from tests.api.world import EMAIL, ORIGIN, World, alike, body, refused
 
 APPLICATIONS = "/v1/applications"
 NOWHERE = "019ca945-0a00-7001-9c76-e6773e9f1b85"
-DEFAULTS = {
+DEFAULTS: dict[str, Any] = {
     "name": "",
     "applicationState": "active",
     "emailFromName": "",
@@ -131,7 +131,7 @@ def test_what_happens_to_an_application_is_told(world: World) -> None:
 def test_an_application_that_does_not_exist_is_not_found(
     shared: World, method: str, nobody: str
 ) -> None:
-    sent = {"json": {}} if method == "PATCH" else {}
+    sent: dict[str, Any] = {"json": {}} if method == "PATCH" else {}
     answer = shared.admin(method, f"{APPLICATIONS}/{nobody}", **sent)
     refused(answer, 404, "application_not_found")
 

@@ -141,7 +141,9 @@ def test_a_setting_beyond_its_bounds_is_refused_by_its_name(
     before = subject.read()
     found = refused(subject.admin("PATCH", "", {name: value}), 422, "validation_failed")
     assert {error["field"].partition(".")[0] for error in found["errors"]} == {name}
-    refused(subject.world.admin("POST", "/v1/applications", {name: value}), 422, "validation_failed")
+    refused(
+        subject.world.admin("POST", "/v1/applications", {name: value}), 422, "validation_failed"
+    )
     assert subject.read() == before
 
 
@@ -197,7 +199,8 @@ def test_a_change_needs_a_body(subject: Tenant) -> None:
 
 
 def test_a_new_application_needs_an_object_if_it_gets_a_body(shared: World) -> None:
-    for wrong in ([], "name", 1, True, None):
+    misfits: list[Any] = [[], "name", 1, True, None]
+    for wrong in misfits:
         answer = shared.admin("POST", "/v1/applications", wrong)
         refused(answer, 422, "validation_failed")
 

@@ -193,7 +193,11 @@ def test_a_changed_token_is_refused_and_harms_nobody(
 def test_only_the_one_spelling_of_a_token_counts(place: Tenant, person: Person) -> None:
     token = person.refresh
     spellings = [token + "=", token + " ", " " + token, token + "A", token[:-1], token + "\n"]
-    spellings += [token.swapcase(), token[:-1] + chr(ord(token[-1]) + 1), token[:10] + "*" + token[10:]]
+    spellings += [
+        token.swapcase(),
+        token[:-1] + chr(ord(token[-1]) + 1),
+        token[:10] + "*" + token[10:],
+    ]
     for spelling in spellings:
         refused(place.refresh(spelling), 401, "invalid_refresh_token")
     assert place.world.events(Operation.REFRESH_TOKEN_REUSED) == []

@@ -186,7 +186,7 @@ def test_signing_out_everywhere_ends_this_session_too(world: World) -> None:
     _goes_on(ada.signed_in())
 
 
-def test_a_user_with_hundreds_of_sessions_is_signed_out_at_once(world: World) -> None:
+def test_a_user_with_many_sessions_is_signed_out_at_once(world: World) -> None:
     tenant = world.tenant()
     person = tenant.user()
     for _ in range(20):

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.events.types import Operation
+from app.events.types import Event, Operation
 from app.passwords.logic import Passwords
 from app.storage import keys
 from app.storage.table import Put
@@ -69,7 +69,8 @@ def test_a_wrong_password_and_an_unknown_address_are_answered_alike(
 def test_both_cost_one_hash_and_one_commit(place: Tenant, person: Person) -> None:
     world = place.world
     world.deliver()
-    known, unknown = [], []
+    known: list[Event] = []
+    unknown: list[Event] = []
     for email, told in ((person.email, known), (UNKNOWN, unknown)):
         place.sign_in(email, NEW_PASSWORD)
         told += world.events()[len(world.delivered) :]
@@ -81,9 +82,7 @@ def test_both_cost_one_hash_and_one_commit(place: Tenant, person: Person) -> Non
     assert known[0].data == unknown[0].data == {}
 
 
-def test_asking_for_messages_is_answered_alike_whoever_it_is(
-    place: Tenant, person: Person
-) -> None:
+def test_asking_for_messages_is_answered_alike_whoever_it_is(place: Tenant, person: Person) -> None:
     for tail, more in (
         ("/users", {"password": PASSWORD}),
         ("/users/verification/send", {}),
@@ -188,7 +187,9 @@ def test_a_hash_of_older_parameters_is_renewed_at_the_next_sign_in(world: World)
     assert person.signed_in().call("GET").status_code == 200
 
 
-@pytest.mark.parametrize("broken", ["", "x", "$argon2id$", "$2b$12$abcdefghijklmnopqrstuv", "\u0000"])
+@pytest.mark.parametrize(
+    "broken", ["", "x", "$argon2id$", "$2b$12$abcdefghijklmnopqrstuv", "\u0000"]
+)
 def test_a_broken_hash_lets_nobody_in(world: World, broken: str) -> None:
     tenant = world.tenant()
     tenant.user()

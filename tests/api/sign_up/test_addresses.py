@@ -137,7 +137,11 @@ def test_two_spellings_of_one_address_are_one_user(
         assert tenant.sign_in(spelling).status_code == 200
         found = tenant.world.send(
             "GET",
-            str(world.client.build_request("GET", f"{tenant.base}/users", params={"email": spelling}).url),
+            str(
+                world.client.build_request(
+                    "GET", f"{tenant.base}/users", params={"email": spelling}
+                ).url
+            ),
             key="test-admin-key-0123456789abcdef",
         )
         assert [item["email"] for item in body(found)["items"]] == [kept]

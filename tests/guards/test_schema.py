@@ -1,0 +1,67 @@
+"""Requests made from the OpenAPI document, good and bad, against the running service."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from tests.serving import ADMIN_KEY, Served, serving
+
+EXAMPLES = 25
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("schema")) as served:
+        yield served
+
+
+def test_no_generated_request_gets_an_answer_that_is_not_documented(served: Served) -> None:
+    schema: Any = schemathesis.openapi.from_url(f"{served.origin}/openapi.json")
+    operations = [result.ok() for result in schema.get_all_operations()]
+    assert len(operations) == 32
+    answers: Counter[int] = Counter()
+    for operation in operations:
+        # A deletion among the requests may succeed: each operation has an application of its own.
+        application = served.create_application(signingAlgorithm="EdDSA")
+        answers += hammer(operation, application.rpartition("/")[2])
+    assert answers[200] > 50
+    assert answers[422] > 50
+
+
+def hammer(operation: Any, application_id: str) -> Counter[int]:
+    """Send one operation many requests with an administrator's rights; how they were answered."""
+    answers: Counter[int] = Counter()
+
+    @seed(20261123)
+    @given(case=operation.as_strategy())
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+    )
+    def send(case: Any) -> None:
+        if "application_id" in case.path_parameters:
+            case.path_parameters["application_id"] = application_id
+        headers = {"X-Api-Key": ADMIN_KEY, "Authorization": "Bearer x"}
+        answers[case.call_and_validate(headers=headers, checks=CHECKS).status_code] += 1
+
+    send()
+    return answers
