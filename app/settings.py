@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from app.applications.types import check_url
 from app.common.errors import CannotStart
-from app.web.context import Network, loopback
+from app.web.context import Network
 
 PREFIX = "PASSERINE_"
 
@@ -26,6 +26,7 @@ class Settings(BaseModel):
     admin_api_key: str | None = Field(
         None,
         min_length=24,
+        pattern=r"^[\x21-\x7e]+$",
         max_length=256,
         repr=False,
         description="The first API key, of at least 24 characters. When unset, one is made at the "
@@ -59,22 +60,20 @@ class Settings(BaseModel):
     def _origin(cls, url: str | None) -> str | None:
         if url is None:
             return None
-        parts = urlsplit(url.rstrip("/"))
-        secure = parts.scheme == "https" or (
-            parts.scheme == "http" and loopback(parts.hostname or "")
-        )
-        if not parts.hostname or not secure or "@" in parts.netloc:
-            raise ValueError("must be https://host, or http:// on a loopback host")
-        if parts.path or parts.query or parts.fragment:
+        origin = check_url(url.rstrip("/").lower())
+        if origin.count("/") != len("//") or "?" in origin:
             raise ValueError("must have no path, query or fragment")
-        return f"{parts.scheme}://{parts.netloc.lower()}"
+        return origin
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
     def _networks(cls, text: object) -> object:
         if not isinstance(text, str):
             return text
-        return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+        try:
+            return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+        except ValueError:
+            raise ValueError("must be networks such as 10.0.0.0/8, with commas between") from None
 
     @field_validator("log_level", "log_format", "store", "email", mode="before")
     @classmethod

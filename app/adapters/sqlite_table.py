@@ -5,6 +5,7 @@ commit return only when it is on the disk (https://www.sqlite.org/pragma.html#pr
 """
 
 import json
+import logging
 import os
 import sqlite3
 import threading
@@ -41,7 +42,10 @@ from app.storage.table import (
     check_writes,
 )
 
-BUSY_SECONDS = 5.0
+log = logging.getLogger(__name__)
+
+
+BUSY_SECONDS = 8.0
 SWEEP_AFTER = 48 * 3600  # an expired row stays as long as DynamoDB may leave one
 IN_MEMORY = ":memory:"
 
@@ -161,6 +165,7 @@ class SqliteTable:
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """The connection of the one thread that writes; the others wait no longer than for it."""
         if not self._one_writer.acquire(timeout=self.busy_seconds):
+            log.warning("SQLite did not answer: too many writers wait")
             raise StoreUnavailable
         try:
             with self._connection() as connection:
@@ -226,6 +231,8 @@ def _refusing() -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
+        # The text is SQLite's own and holds no values.
+        log.warning("SQLite did not answer: %s", error)
         raise StoreUnavailable from error
 
 

@@ -18,6 +18,8 @@ class Lane:
 
     limiter: anyio.CapacityLimiter = field(repr=False)
     queue: int
+    # Counted here: the limiter learns of a call only when the event loop comes round again.
+    _inside: list[None] = field(default_factory=list, repr=False)
 
     async def run(self, call: Callable[[], T]) -> T:
         """The call's result.
@@ -25,6 +27,10 @@ class Lane:
         Raises:
             StoreUnavailable: too many are waiting already.
         """
-        if self.limiter.statistics().tasks_waiting >= self.queue:
+        if len(self._inside) >= self.limiter.total_tokens + self.queue:
             raise StoreUnavailable
-        return await anyio.to_thread.run_sync(call, limiter=self.limiter)
+        self._inside.append(None)
+        try:
+            return await anyio.to_thread.run_sync(call, limiter=self.limiter)
+        finally:
+            self._inside.pop()

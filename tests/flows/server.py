@@ -61,6 +61,10 @@ class Server:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        deadline = time.monotonic() + STOP_SECONDS
+        while left := self.processes():  # they were killed, and die in their own time
+            assert time.monotonic() < deadline, f"{left} are left"
+            time.sleep(0.02)
 
     def processes(self) -> list[int]:
         """The living processes of its group."""
@@ -99,7 +103,7 @@ def serving(
     """
     server = start(folder, *options, workers=workers, settings=settings, name=name)
     try:
-        _wait_until_ready(server, workers)
+        wait_until_ready(server, workers)
         yield server
     finally:
         server.stop()
@@ -111,9 +115,10 @@ def start(
     workers: int = 1,
     settings: Mapping[str, str] | None = None,
     name: str = "server",
+    port: int | None = None,
 ) -> Server:
     """Start a service and do not wait; whoever calls it stops it."""
-    port = free_port()
+    port = port or free_port()
     output = folder.with_name(f"{folder.name}.{name}.out")
     log = folder.with_name(f"{folder.name}.{name}.err")
     many = ("--workers", str(workers)) if workers > 1 else ()
@@ -137,15 +142,8 @@ def free_port() -> int:
         return port
 
 
-def wait_for_health(port: int, seconds: float = READY_SECONDS) -> None:
-    """Return once the service on a port is healthy."""
-    deadline = time.monotonic() + seconds
-    while not _healthy(port):
-        assert time.monotonic() < deadline, f"nothing healthy on port {port}"
-        time.sleep(0.02)
-
-
-def _wait_until_ready(server: Server, workers: int) -> None:
+def wait_until_ready(server: Server, workers: int = 1) -> None:
+    """Return once every worker answers."""
     deadline = time.monotonic() + READY_SECONDS
     while not (_healthy(server.port) and _started(server.log) >= workers):
         assert server.process.poll() is None, server.log.read_text()

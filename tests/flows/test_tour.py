@@ -27,7 +27,7 @@ OTHER = "another horse, in another field"
 
 @pytest.fixture
 def application(client: Client) -> Iterator[Application]:
-    made = client.create_application(name="Songbook", emailFromName="Songbook").done()
+    made = client.create_application(name="Songbook", signingAlgorithm="ES256").done()
     client.read_jwks(made["id"]).done()
     yield made
     for user in list(every_page(partial(client.list_users, made["id"]))):

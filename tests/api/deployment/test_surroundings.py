@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from tests.api.operations import operations
-from tests.api.world import ADMIN_KEY, Tenant, World, body, open_world, refused
+from tests.api.world import (
+    ADMIN_KEY,
+    EMAIL,
+    PASSWORD,
+    Tenant,
+    World,
+    body,
+    open_world,
+    refused,
+)
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
@@ -285,3 +294,43 @@ def test_head_changes_nothing(world: World) -> None:
     for tail in ("", "/users", "/keys", "/jwks.json", f"/users/verification?token={token}"):
         assert world.send("HEAD", tenant.base + tail, key=ADMIN_KEY).status_code == 405
     assert sorted(world.rows()) == before
+
+
+def test_the_log_names_the_operation_and_holds_nothing_that_was_sent(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="passerine.access")
+    tenant = world.tenant()
+    person = tenant.user()
+    token = tenant.reset_token()
+    caplog.clear()
+    tenant.public("GET", f"/users/password/reset?token={token}")
+    answer = tenant.sign_in()
+    tenant.sign_in(password="a wrong passphrase")
+    tenant.reset(token)
+    person.call("GET")
+    world.send("GET", f"/{token}")
+    records = [one for one in caplog.records if one.name == "passerine.access"]
+    base = "/v1/applications/{application_id}"
+    assert [one.getMessage() for one in records] == [
+        f"GET {base}/users/password/reset 200",
+        f"POST {base}/users/token 200",
+        f"POST {base}/users/token 401",
+        f"PUT {base}/users/password 204",
+        f"GET {base}/users/me 401",
+        "GET - 404",
+    ]
+    extra = [vars(one) for one in records]
+    assert [one["operation"] for one in extra] == [
+        "-",
+        "requestUserToken",
+        "requestUserToken",
+        "updatePassword",
+        "readCurrentUser",
+        "-",
+    ]
+    assert extra[1]["request_id"] == answer.headers["X-Request-Id"]
+    assert {one["application"] for one in extra[:5]} == {tenant.id}
+    told = repr(extra) + caplog.text
+    for secret in (token, person.access, person.refresh, EMAIL, PASSWORD, "a wrong passphrase"):
+        assert secret not in told
