@@ -12,7 +12,8 @@ from app.storage.table import ConditionFailed, Json, Table, Write
 __all__ = ["Json", "Stale", "Work", "Write"]  # all that logic knows of the table
 
 T = TypeVar("T")
-ATTEMPTS = 12
+# Enough for fifty contenders for one item, of whom one gets through at a time; about 2 seconds.
+ATTEMPTS = 60
 FIRST_PAUSE = 0.002  # seconds, at most; doubled after each attempt
 LONGEST_PAUSE = 0.05
 

@@ -44,7 +44,7 @@ class Route(APIRoute):
     def get_route_handler(self) -> Handler:
         """FastAPI's handler behind our reading of the body."""
         handler = super().get_route_handler()
-        if self.body_field is None or self.openapi_extra == FORM:
+        if self.body_field is None:
             return handler
 
         async def strict(request: Request) -> Response:
@@ -58,9 +58,6 @@ class Route(APIRoute):
             return await handler(request)
 
         return strict
-
-
-FORM = {"x-form": True}  # marks the routes to which a page of ours posts a form
 
 
 def router(tag: str) -> APIRouter:
