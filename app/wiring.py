@@ -104,10 +104,11 @@ def build(settings: Settings, *, clock: Clock | None = None) -> Services:
         CannotStart: a file or the database is not what it must be.
     """
     folder = _data_folder(settings.data_dir)
+    admin_key, place, notes = _admin_key(settings, folder)
+    mailer = _mailer(settings, folder)
     ground = _ground(folder, clock or Clock())
     applications = _applications(ground)
     areas = _areas(ground, applications, settings)
-    admin_key, place, notes = _admin_key(settings, folder)
     api_keys = _api_keys(ground, admin_key)
     site = Site(
         version=__version__,
@@ -115,7 +116,6 @@ def build(settings: Settings, *, clock: Clock | None = None) -> Services:
         check=lambda: ground.table.get(keys.deployment_secret()),
         admin_key_place=place,
     )
-    mailer = _mailer(settings, folder)
     lane = Lane(limiter=anyio.CapacityLimiter((os.cpu_count() or 1) + 1), queue=HASHES_WAITING)
     cursors = Cursors(key=lambda: ground.secret.derive(CURSOR_PURPOSE))
     provided = {type(one): one for one in (*areas, api_keys, site, lane, cursors, applications)}
@@ -145,13 +145,14 @@ def build(settings: Settings, *, clock: Clock | None = None) -> Services:
 
 
 def _ground(folder: Path, clock: Clock) -> Ground:
-    table = open_table(str(folder / DATABASE), clock=clock)
     sealer = LocalSealer(key=key_file(folder / KEY_FILE))
+    table = open_table(str(folder / DATABASE), clock=clock)
     ids = Ids(clock=clock)
     secret = DeploymentSecret(table=table, sealer=sealer)
     try:
         secret.derive(CURSOR_PURPOSE)
     except SealBroken:
+        table.close()
         raise CannotStart(
             f"The key file {folder / KEY_FILE} is not the one that this database was made with."
         ) from None

@@ -20,7 +20,8 @@ QUIET = [
 ]
 
 
-@pytest.fixture(scope="session")
+# Of this folder alone: Playwright's loop stays open beside it, and no other test could run one.
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     path = shutil.which("chromium")
     if path is None:
@@ -33,7 +34,7 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with serving(tmp_path_factory.mktemp("browser")) as served:
         yield served

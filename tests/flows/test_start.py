@@ -182,23 +182,6 @@ def page(server: Server, path: str) -> str:
         return answer.text
 
 
-def test_two_data_folders_know_nothing_of_each_other(tmp_path: Path) -> None:
-    with (
-        serving(tmp_path / "one") as one,
-        serving(tmp_path / "two") as two,
-        opened_client(one.url, one.admin_key) as here,
-        opened_client(two.url, two.admin_key) as there,
-    ):
-        app = here.create_application(**LIGHT).done()["id"]
-        grant = sign_up(here, LocalInbox(client=here), app, EMAIL, PASSWORD)
-        there.read_application(app).refused(404, "application_not_found")
-        there.read_me(app, grant["accessToken"]).refused(401, "invalid_token")
-        there.with_key(one.admin_key).list_applications().refused(401, "invalid_api_key")
-        assert LocalInbox(client=there).messages(EMAIL) == []
-        assert there.list_applications().done()["items"] == []
-        only_its_owner_can_read(tmp_path / "one")
-
-
 def only_its_owner_can_read(folder: Path) -> None:
     findings = invariants.Findings()
     invariants.check_modes(folder, findings)
@@ -207,13 +190,17 @@ def only_its_owner_can_read(folder: Path) -> None:
     assert {"passerine.db", "passerine.db-wal", "local.key", "admin-api-key", "mailbox"} <= names
 
 
-def test_two_servers_of_one_data_folder_are_one_service(tmp_path: Path) -> None:
+def test_two_servers_of_a_data_folder_are_one_service_and_another_folder_is_another(
+    tmp_path: Path,
+) -> None:
     folder, ledger = tmp_path / "data", Ledger()
     with (
         serving(folder, name="one") as one,
         serving(folder, name="two") as two,
+        serving(tmp_path / "other") as other,
         opened_client(one.url, one.admin_key, ledger) as here,
         opened_client(two.url, one.admin_key, ledger) as there,
+        opened_client(other.url, other.admin_key) as elsewhere,
     ):
         app = here.create_application(**LIGHT).done()["id"]
         there.read_jwks(app).done()
@@ -221,6 +208,14 @@ def test_two_servers_of_one_data_folder_are_one_service(tmp_path: Path) -> None:
         token = wait_for_token(LocalInbox(client=here), EMAIL, VERIFICATION)
         grant = here.verify_user(app, token, PASSWORD).done()
         assert there.read_me(app, grant["accessToken"]).done()["email"] == EMAIL
+
+        elsewhere.read_application(app).refused(404, "application_not_found")
+        elsewhere.read_me(app, grant["accessToken"]).refused(401, "invalid_token")
+        elsewhere.with_key(one.admin_key).list_applications().refused(401, "invalid_api_key")
+        assert LocalInbox(client=elsewhere).messages(EMAIL) == []
+        assert elsewhere.list_applications().done()["items"] == []
+
+        only_its_owner_can_read(folder)
         # The first delivers; when it is gone the other takes over.
         one.stop()
         there.request_reset(app, EMAIL).done()

@@ -131,11 +131,10 @@ def test_a_voided_invitation_stays_void_when_the_account_is_deleted(
 
 def test_who_deleted_the_account_may_sign_up_again(world: World) -> None:
     tenant = world.tenant()
-    for hours in (0, 1, 24, 47, 49, 100):
+    for hours in (0, 1, 47, 49):
         person = tenant.user(password=f"a password for hour {hours}")
         world.advance(hours * 3600)
         assert tenant.sign_in(password=person.password).status_code == 200
-        assert tenant.me(body(tenant.sign_in(password=person.password))["accessToken"]).is_success
         assert person.admin("DELETE").status_code == 204
     assert tenant.read()["userCount"] == 0
 
