@@ -20,8 +20,8 @@ QUIET = [
 ]
 
 
-# Of this folder alone: Playwright's loop stays open beside it, and no other test could run one.
-@pytest.fixture(scope="package")
+# Of a module alone: beside Playwright's open loop no other test could run one of its own.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     path = shutil.which("chromium")
     if path is None:
@@ -34,7 +34,7 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with serving(tmp_path_factory.mktemp("browser")) as served:
         yield served
