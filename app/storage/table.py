@@ -14,6 +14,7 @@ Body: TypeAlias = Mapping[str, Json]
 
 MAX_WRITES = 100  # DynamoDB TransactWriteItems: 100 actions
 MAX_GETS = 100  # DynamoDB BatchGetItem: 100 keys
+MAX_MEMBERS = 64  # so that an update stays below DynamoDB's expressions of 4 KB and 300 operators
 MAX_ITEM_BYTES = 400 * 1024  # DynamoDB: 400 KB an item
 MAX_PK_BYTES = 2048  # DynamoDB: partition key
 MAX_SK_BYTES = 1024  # DynamoDB: sort key
@@ -197,6 +198,8 @@ def check_writes(writes: tuple[Write, ...]) -> None:
             raise InvalidWrite("an update cannot ask for absence")
         if isinstance(write, Update) and write.set.keys() & write.add.keys():
             raise InvalidWrite("an update cannot set what it adds to")
+        if isinstance(write, Update) and len(write.set) + len(write.add) > MAX_MEMBERS:
+            raise InvalidWrite(f"an update names at most {MAX_MEMBERS} members")
 
 
 def check_query(partition: str, *, limit: int, prefix: str, after: str | None) -> None:

@@ -8,9 +8,11 @@ from typing import TypeAlias
 
 import pytest
 
+from app.adapters.dynamodb_table import DynamoDbTable
 from app.adapters.sqlite_table import IN_MEMORY, open_table
 from app.storage.table import Table
 from tests.contract.ground import START, Hour, Place, Store
+from tests.dynamodb_local import client, create_table, dynamodb_local
 
 Driver: TypeAlias = Callable[[Path], AbstractContextManager[Store]]
 
@@ -29,7 +31,17 @@ def sqlite_in_a_file(folder: Path) -> Iterator[Store]:
         yield Store(table=table, hour=hour)
 
 
-DRIVERS: list[Driver] = [sqlite_in_memory, sqlite_in_a_file]
+@contextmanager
+def dynamodb(_folder: Path) -> Iterator[Store]:
+    hour = Hour()
+    with dynamodb_local() as endpoint, closing(client(endpoint)) as calls:
+        name = create_table(calls)
+        yield Store(
+            table=DynamoDbTable(name=name, client=lambda: calls, clock=hour.clock()), hour=hour
+        )
+
+
+DRIVERS: list[Driver] = [sqlite_in_memory, sqlite_in_a_file, dynamodb]
 
 
 @pytest.fixture(scope="session", params=DRIVERS, ids=lambda driver: driver.__name__)

@@ -4,6 +4,7 @@ import pytest
 
 from app.storage.table import (
     MAX_ITEM_BYTES,
+    MAX_MEMBERS,
     MAX_PK_BYTES,
     MAX_SK_BYTES,
     MAX_WRITES,
@@ -127,6 +128,15 @@ def test_an_update_cannot_set_what_it_adds_to(table: Table, place: Place) -> Non
     table.commit(Put(key=place.key(), body={"n": 1}))
     refuses(table, Update(key=place.key(), set={"n": 5}, add={"n": 1}))
     assert living(table, place.key()).body == {"n": 1}
+
+
+def test_an_update_names_64_members_and_no_more(table: Table, place: Place) -> None:
+    table.commit(Put(key=place.key(), body={}))
+    adds = {f"a long name of member {number}": 1 for number in range(MAX_MEMBERS + 1)}
+    refuses(table, Update(key=place.key(), add=adds))
+    refuses(table, Update(key=place.key(), set={"one": 1}, add=dict(list(adds.items())[1:])))
+    table.commit(Update(key=place.key(), add=dict(list(adds.items())[1:])))
+    assert len(living(table, place.key()).body) == MAX_MEMBERS
 
 
 def test_a_check_without_a_condition_is_refused(table: Table, place: Place) -> None:
