@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from app.adapters.dynamodb_items import LIVING, Request, item_of, key_of, number, written_by
@@ -201,23 +202,21 @@ class DynamoDbTable:
     def _try(self, operation: str, **request: Any) -> tuple[str | None, Any]:
         """One call: no code and the answer, or the code of its error and what came with it."""
         # Only a process that has a DynamoDB table pays for this import, and only at its first call.
-        from botocore.exceptions import (
-            BotoCoreError,
-            ClientError,
-            ConnectionError,  # noqa: A004 - botocore's own
-            HTTPClientError,
-        )
+        from botocore import exceptions as botocore
 
         try:
             return None, getattr(self.client(), operation)(**request)
-        except ClientError as error:
+        except botocore.ClientError as error:
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
             code = error.response.get("Error", {}).get("Code", "")
-            known = code in REFUSED or code in DOUBTFUL or status < 500  # noqa: PLR2004
+            known = code in REFUSED or code in DOUBTFUL or status < HTTPStatus.INTERNAL_SERVER_ERROR
             return code if known else NO_ANSWER, error.response
-        except (ConnectionError, HTTPClientError):  # refused, cut off, or timed out
+        except (
+            botocore.ConnectionError,
+            botocore.HTTPClientError,
+        ):  # refused, cut off, or timed out
             return NO_ANSWER, {}
-        except BotoCoreError as error:  # no credentials, no region: nothing was sent
+        except botocore.BotoCoreError as error:  # no credentials, no region: nothing was sent
             return type(error).__name__, {}
 
     def _transient(self, operation: str, code: str) -> None:

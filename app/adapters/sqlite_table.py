@@ -127,6 +127,12 @@ class SqliteTable:
             )
             return done.rowcount
 
+    def prepare(self) -> None:
+        """Open the first connection, and lay or check the schema over it."""
+        first = self._connect()
+        prepare(first, self.busy_seconds)
+        self._idle.append(first)
+
     def close(self) -> None:
         for connection in self._all:
             connection.close()
@@ -214,9 +220,7 @@ def open_table(path: str, *, clock: Clock, busy_seconds: float = BUSY_SECONDS) -
     try:
         if path != IN_MEMORY and not Path(path).exists():
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        first = table._connect()  # noqa: SLF001 - the constructor of this very class
-        prepare(first, busy_seconds)
-        table._idle.append(first)  # noqa: SLF001
+        table.prepare()
     except (sqlite3.Error, OSError) as error:
         table.close()
         raise CannotStart(f"The database {path} cannot be opened: {error}.") from error
