@@ -124,7 +124,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         _print_start(services)
     yield
     services.housekeeper.stop()
-    services.table.close()
+    services.close()
 
 
 def _print_start(services: Services) -> None:

@@ -19,9 +19,28 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    store: Literal["sqlite"] = Field("sqlite", description="Where everything is kept.")
+    store: Literal["sqlite", "dynamodb"] = Field(
+        "sqlite", description="Where everything is kept: a file in the data folder, or a table."
+    )
+    table_name: str | None = Field(
+        None,
+        pattern=r"^[a-zA-Z0-9_.-]{3,255}$",
+        description="The DynamoDB table. Required for `STORE=dynamodb`.",
+    )
     data_dir: Path = Field(
-        Path(".passerine"), description="The folder of the database, the key file and the mailbox."
+        Path(".passerine"),
+        description="The folder of the database, the key file, the admin key and the mailbox.",
+    )
+    kms_key_id: str | None = Field(
+        None,
+        max_length=2048,
+        description="The KMS key, by id or ARN, that everything secret is sealed under; when "
+        "unset, the key file in the data folder.",
+    )
+    events_topic_arn: str | None = Field(
+        None,
+        pattern=r"^arn:[^:]+:sns:[^:]+:[^:]+:[^:]+$",
+        description="The SNS topic that events are published to.",
     )
     admin_api_key: str | None = Field(
         None,
@@ -32,13 +51,19 @@ class Settings(BaseModel):
         description="The first API key, of at least 24 characters. When unset, one is made at the "
         "first start, kept in the data folder and printed.",
     )
+    admin_api_key_secret: str | None = Field(
+        None,
+        max_length=2048,
+        description="The secret of AWS Secrets Manager, by name or ARN, that holds the first API "
+        "key.",
+    )
     public_url: str | None = Field(
         None,
         description="What clients call this service, such as https://auth.example.com. When "
         "unset, each request's own host, which must then be a loopback name.",
     )
-    email: Literal["mailbox", "smtp"] = Field(
-        "mailbox", description="How messages leave: into a folder, or to a mail server."
+    email: Literal["mailbox", "smtp", "ses"] = Field(
+        "mailbox", description="How messages leave: into a folder, to a mail server, or by SES."
     )
     email_from: str = Field("Passerine <no-reply@localhost>", description="The sender of messages.")
     smtp_url: str | None = Field(
@@ -81,10 +106,31 @@ class Settings(BaseModel):
         return word.lower() if isinstance(word, str) else word
 
     @model_validator(mode="after")
-    def _smtp(self) -> "Settings":
+    def _together(self) -> "Settings":
         if self.email == "smtp" and self.smtp_url is None:
             raise ValueError("EMAIL=smtp needs PASSERINE_SMTP_URL")
+        if self.email == "ses" and "email_from" not in self.model_fields_set:
+            raise ValueError("EMAIL=ses needs PASSERINE_EMAIL_FROM, an address that SES knows")
+        if self.store == "dynamodb" and self.table_name is None:
+            raise ValueError("STORE=dynamodb needs PASSERINE_TABLE_NAME")
         return self
+
+    def check_for_lambda(self) -> None:
+        """Refuse what an execution environment without a disk cannot do.
+
+        Raises:
+            CannotStart: a setting has no place there, or one is missing.
+        """
+        needed = {
+            "STORE=dynamodb": self.store == "dynamodb",
+            "PUBLIC_URL": self.public_url is not None,
+            "KMS_KEY_ID": self.kms_key_id is not None,
+            "ADMIN_API_KEY_SECRET": self.admin_api_key_secret or self.admin_api_key,
+            "EMAIL=ses or EMAIL=smtp": self.email != "mailbox",
+        }
+        missing = [PREFIX + name for name, given in needed.items() if not given]
+        if missing:
+            raise CannotStart(f"On Lambda these must be set: {', '.join(missing)}.")
 
 
 def load(environment: Mapping[str, str]) -> Settings:

@@ -1,9 +1,8 @@
 """The one place that constructs adapters and use cases, each once."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -11,24 +10,21 @@ import anyio
 from app import __version__
 from app.adapters.courier import Courier
 from app.adapters.housekeeper import Housekeeper
-from app.adapters.local_keys import LocalSealer, key_file, secret_file
-from app.adapters.mailbox import Mailbox
-from app.adapters.sqlite_table import SqliteTable, open_table
+from app.adapters.platform import Platform, platform
 from app.api_keys.logic import ApiKeys
 from app.api_keys.store import ApiKeyStore
-from app.api_keys.types import PREFIX
 from app.applications.logic import Applications
 from app.applications.store import ApplicationStore
 from app.applications.types import Application
 from app.common.clock import Clock
-from app.common.errors import CannotStart
+from app.common.errors import CannotStart, StoreUnavailable
 from app.common.ids import Ids
 from app.common.paging import Cursors
-from app.common.secrets import SealBroken, digest, new_token
+from app.common.secrets import SealBroken, Sealer
 from app.events.logic import Dispatcher
 from app.events.store import Outbox
 from app.messages.logic import Composer
-from app.messages.ports import Inbox, Mailer
+from app.messages.ports import Inbox
 from app.passwords.logic import Passwords
 from app.recovery.logic import Recoveries
 from app.recovery.store import ResetStore
@@ -42,6 +38,7 @@ from app.signup.logic import SignUps
 from app.signup.store import InvitationStore
 from app.storage import keys
 from app.storage.deployment import DeploymentSecret
+from app.storage.table import Table
 from app.storage.work import Work
 from app.tokens.logic import Tokens
 from app.tokens.types import InvalidToken
@@ -52,10 +49,6 @@ from app.web.context import Surroundings, loopback_origin
 from app.web.lane import Lane
 from app.web.site import Site
 
-DATABASE = "passerine.db"
-KEY_FILE = "local.key"
-ADMIN_KEY_FILE = "admin-api-key"
-MAILBOX_FOLDER = "mailbox"
 LOCK_FILE = "housekeeper.lock"
 REFRESH_PURPOSE = "refresh-token"
 CURSOR_PURPOSE = "cursor"
@@ -68,6 +61,8 @@ class Services:
 
     Attributes:
         provided: use cases by their class, for the endpoints.
+        dispatcher: delivers events, in the housekeeper's thread or on a table's stream.
+        close: lets go of the store.
         local: whether this is a deployment on one machine, with a start page and a mailbox.
         notes: what its owner should read at the start.
     """
@@ -77,8 +72,10 @@ class Services:
     surroundings: Surroundings
     applications: Applications
     ids: Ids
+    dispatcher: Dispatcher
     housekeeper: Housekeeper
-    table: SqliteTable
+    table: Table
+    close: Callable[[], None]
     local: bool
     has_mailbox: bool
     notes: tuple[str, ...]
@@ -88,8 +85,8 @@ class Services:
 class Ground:
     """What every area stands on."""
 
-    table: SqliteTable
-    sealer: LocalSealer
+    table: Table
+    sealer: Sealer
     clock: Clock
     ids: Ids
     work: Work
@@ -97,80 +94,111 @@ class Ground:
     outbox: Outbox
 
 
-def build(settings: Settings, *, clock: Clock | None = None) -> Services:
+def build(settings: Settings, *, clock: Clock | None = None, probe: bool = True) -> Services:
     """Make everything once.
+
+    Args:
+        settings: of the deployment.
+        clock: the system's, if none is given.
+        probe: whether to fail now if store and key do not answer or do not fit each other,
+            which a process that starts with its first request has no time for.
 
     Raises:
         CannotStart: a file or the database is not what it must be.
     """
-    folder = _data_folder(settings.data_dir)
-    admin_key, place, notes = _admin_key(settings, folder)
-    mailer = _mailer(settings, folder)
-    ground = _ground(folder, clock or Clock())
-    applications = _applications(ground)
+    hour = clock or Clock()
+    stands_on = platform(settings, hour)
+    ground = _ground(stands_on, hour)
+    if probe:
+        _probe(ground, stands_on)
+    return _services(settings, ground, stands_on, _use_cases(settings, ground, stands_on))
+
+
+def _use_cases(settings: Settings, ground: Ground, stands_on: Platform) -> Mapping[type[Any], Any]:
+    applications = _applications(ground, stands_on.cache_seconds)
     areas = _areas(ground, applications, settings)
-    api_keys = _api_keys(ground, admin_key)
     site = Site(
         version=__version__,
         store=settings.store,
         check=lambda: ground.table.get(keys.deployment_secret()),
-        admin_key_place=place,
+        admin_key_place=stands_on.admin_key.place,
     )
     lane = Lane(limiter=anyio.CapacityLimiter((os.cpu_count() or 1) + 1), queue=HASHES_WAITING)
     cursors = Cursors(key=lambda: ground.secret.derive(CURSOR_PURPOSE))
-    provided = {type(one): one for one in (*areas, api_keys, site, lane, cursors, applications)}
-    if isinstance(mailer, Inbox):
-        provided[Inbox] = mailer
-    tokens = provided[Tokens]
+    made = (*areas, _api_keys(ground, stands_on), site, lane, cursors, applications)
+    provided: dict[type[Any], Any] = {type(one): one for one in made}
+    if settings.store == "sqlite" and isinstance(stands_on.mailer, Inbox):
+        provided[Inbox] = stands_on.mailer
+    return provided
+
+
+def _services(
+    settings: Settings, ground: Ground, stands_on: Platform, provided: Mapping[type[Any], Any]
+) -> Services:
+    dispatcher = _dispatcher(ground, stands_on)
+    housekeeper = Housekeeper(
+        dispatcher=dispatcher,
+        sweep=stands_on.sweep,
+        lock_path=settings.data_dir / LOCK_FILE,
+        poll_seconds=stands_on.poll_seconds,
+    )
     return Services(
         provided=provided,
-        callers=Callers(
-            admin=api_keys.authenticate,
-            application=applications.require,
-            open_application=applications.require_active,
-            user=tokens.authenticate,
-            no_token=InvalidToken,
-        ),
+        callers=_callers(provided[ApiKeys], provided[Applications], provided[Tokens]),
         surroundings=Surroundings(
             public_url=settings.public_url, trusted_proxies=settings.trusted_proxies
         ),
-        applications=applications,
+        applications=provided[Applications],
         ids=ground.ids,
-        housekeeper=_housekeeper(ground, mailer, folder),
+        dispatcher=dispatcher,
+        housekeeper=housekeeper,
         table=ground.table,
-        local=True,
+        close=stands_on.close,
+        local=settings.store == "sqlite",
         has_mailbox=Inbox in provided,
-        notes=notes,
+        notes=stands_on.admin_key.notes,
     )
 
 
-def _ground(folder: Path, clock: Clock) -> Ground:
-    sealer = LocalSealer(key=key_file(folder / KEY_FILE))
-    table = open_table(str(folder / DATABASE), clock=clock)
-    ids = Ids(clock=clock)
-    secret = DeploymentSecret(table=table, sealer=sealer)
-    try:
-        secret.derive(CURSOR_PURPOSE)
-    except SealBroken:
-        table.close()
-        raise CannotStart(
-            f"The key file {folder / KEY_FILE} is not the one that this database was made with."
-        ) from None
+def _ground(stands_on: Platform, clock: Clock) -> Ground:
+    table, sealer, ids = stands_on.table, stands_on.sealer, Ids(clock=clock)
     return Ground(
         table=table,
         sealer=sealer,
         clock=clock,
         ids=ids,
         work=Work(table=table),
-        secret=secret,
+        secret=DeploymentSecret(table=table, sealer=sealer),
         outbox=Outbox(table=table, sealer=sealer, clock=clock, ids=ids),
     )
 
 
-def _applications(ground: Ground) -> Applications:
+def _probe(ground: Ground, stands_on: Platform) -> None:
+    try:
+        ground.secret.derive(CURSOR_PURPOSE)
+    except SealBroken:
+        stands_on.close()
+        raise CannotStart(
+            f"The {stands_on.key_place} is not the one that this database was made with."
+        ) from None
+    except StoreUnavailable:
+        stands_on.close()
+        raise CannotStart("The store or its key does not answer; the log says why.") from None
+
+
+def _callers(api_keys: ApiKeys, applications: Applications, tokens: Tokens) -> Callers:
+    return Callers(
+        admin=api_keys.authenticate,
+        application=applications.require,
+        open_application=applications.require_active,
+        user=tokens.authenticate,
+        no_token=InvalidToken,
+    )
+
+
+def _applications(ground: Ground, cache_seconds: int) -> Applications:
     return Applications(
-        # A read takes microseconds here: every change is seen at once by every process.
-        store=ApplicationStore(table=ground.table, clock=ground.clock, cache_seconds=0),
+        store=ApplicationStore(table=ground.table, clock=ground.clock, cache_seconds=cache_seconds),
         rings=RingStore(table=ground.table),
         key_rings=KeyRings(sealer=ground.sealer, clock=ground.clock),
         outbox=ground.outbox,
@@ -180,13 +208,13 @@ def _applications(ground: Ground) -> Applications:
     )
 
 
-def _api_keys(ground: Ground, admin_key: str) -> ApiKeys:
+def _api_keys(ground: Ground, stands_on: Platform) -> ApiKeys:
     return ApiKeys(
         store=ApiKeyStore(table=ground.table),
         work=ground.work,
         clock=ground.clock,
         ids=ground.ids,
-        bootstrap_digest=digest(admin_key),
+        bootstrap_digest=stands_on.admin_key.digest,
     )
 
 
@@ -267,38 +295,13 @@ def _known_issuer(settings: Settings) -> Any:
     return known
 
 
-def _housekeeper(ground: Ground, mailer: Mailer, folder: Path) -> Housekeeper:
-    courier = Courier(composer=Composer(), mailer=mailer)
-    dispatcher = Dispatcher(outbox=ground.outbox, consumers=(courier,), clock=ground.clock)
-    return Housekeeper(dispatcher=dispatcher, table=ground.table, lock_path=folder / LOCK_FILE)
-
-
-def _mailer(settings: Settings, folder: Path) -> Mailer:
-    if settings.email == "smtp":
-        # Only the chosen adapter is imported: smtplib and ssl cost a start 20 ms.
-        from app.adapters.smtp_mailer import SmtpMailer, parse_smtp_url
-
-        try:
-            server = parse_smtp_url(settings.smtp_url or "")
-            return SmtpMailer(server=server, sender=settings.email_from)
-        except ValueError as error:
-            raise CannotStart(f"PASSERINE_SMTP_URL or PASSERINE_EMAIL_FROM: {error}") from None
-    return Mailbox(folder=folder / MAILBOX_FOLDER, sender=settings.email_from)
-
-
-def _data_folder(path: Path) -> Path:
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise CannotStart(f"PASSERINE_DATA_DIR: {path}: {error.strerror}.") from None
-    return path.resolve()
-
-
-def _admin_key(settings: Settings, folder: Path) -> tuple[str, str, tuple[str, ...]]:
-    """The first API key, where its owner finds it, and what to print now."""
-    if settings.admin_api_key is not None:
-        return settings.admin_api_key, "the setting PASSERINE_ADMIN_API_KEY", ()
-    path = folder / ADMIN_KEY_FILE
-    key, made = secret_file(path, PREFIX + new_token())
-    notes = (f"First start: the admin API key is {key}",) if made else ()
-    return key, str(path), notes
+def _dispatcher(ground: Ground, platform: Platform) -> Dispatcher:
+    # The publisher comes first: what fails at the courier may be published again, since
+    # consumers drop repeats by the id, and a person cannot.
+    courier = Courier(composer=Composer(), mailer=platform.mailer)
+    return Dispatcher(
+        outbox=ground.outbox,
+        consumers=(*platform.consumers, courier),
+        clock=ground.clock,
+        lease_seconds=platform.lease_seconds,
+    )

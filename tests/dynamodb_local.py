@@ -72,7 +72,7 @@ def client(endpoint: str) -> Any:
     )
 
 
-def create_table(dynamodb: Any) -> str:
+def create_table(dynamodb: Any, *, stream: bool = False) -> str:
     """The name of a new table."""
     name = f"passerine-{uuid.uuid4()}"
     dynamodb.create_table(
@@ -86,6 +86,9 @@ def create_table(dynamodb: Any) -> str:
             {"AttributeName": "pk", "AttributeType": "S"},
             {"AttributeName": "sk", "AttributeType": "S"},
         ],
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}
+        if stream
+        else {"StreamEnabled": False},
     )
     return name
 

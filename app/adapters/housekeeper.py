@@ -1,20 +1,19 @@
-"""The background thread of a local deployment: delivers events, sweeps what has expired."""
+"""The background thread of a server: delivers events, sweeps what has expired."""
 
 import fcntl
 import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from app.adapters.sqlite_table import SqliteTable
 from app.events.logic import Dispatcher
 
 log = logging.getLogger(__name__)
 
-POLL_SECONDS = 0.1
 SWEEP_SECONDS = 60.0
 
 
@@ -23,11 +22,16 @@ class Housekeeper:
     """Runs in every process; the one that holds the lock file works.
 
     The kernel lets go of the lock when its holder dies, so another takes over at once.
+
+    Attributes:
+        sweep: deletes some of what has long expired; how much.
+        poll_seconds: between two looks into the outbox.
     """
 
     dispatcher: Dispatcher
-    table: SqliteTable
+    sweep: Callable[[], int]
     lock_path: Path
+    poll_seconds: float
     _stopping: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
     _locks: list[IO[bytes]] = field(default_factory=list)
@@ -51,14 +55,14 @@ class Housekeeper:
 
     def _run(self) -> None:
         swept = 0.0
-        while not self._stopping.wait(POLL_SECONDS):
+        while not self._stopping.wait(self.poll_seconds):
             if not self._lead():
                 continue
             try:
                 self.dispatcher.run_once()
                 if time.monotonic() - swept > SWEEP_SECONDS:
                     swept = time.monotonic()
-                    while self.table.sweep() and not self._stopping.is_set():
+                    while self.sweep() and not self._stopping.is_set():
                         pass
             except Exception:
                 # The store may be busy or the disk full; the next round tries again.
@@ -67,6 +71,7 @@ class Housekeeper:
     def _lead(self) -> bool:
         if self._locks:
             return True
+        self.lock_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.fdopen(os.open(self.lock_path, os.O_CREAT | os.O_RDWR, 0o600), "rb+")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

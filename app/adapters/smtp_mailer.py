@@ -1,11 +1,5 @@
-"""A `Mailer` over SMTP (RFC 5321), with the standard library's client.
+"""A `Mailer` over SMTP (RFC 5321), with the standard library's client."""
 
-Headers are an allowlist and written here as they go out: the standard library's folding of
-3.11 loses spaces between encoded words and, with SMTPUTF8, the quotes around a name, so that
-a sender's name could become a second address.
-"""
-
-import base64
 import contextlib
 import ipaddress
 import re
@@ -13,28 +7,16 @@ import smtplib
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from email.errors import MessageError
-from email.headerregistry import Address
-from email.message import MIMEPart
-from email.policy import SMTP
-from email.utils import format_datetime
 from typing import Literal
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from app.common.clock import parse_rfc3339
-from app.messages.types import BREAKS, MailerUnavailable, Message, MessageRefused
+from app.adapters.mime import mail, parse_sender
+from app.messages.types import MailerUnavailable, Message, MessageRefused
 
 Security = Literal["implicit", "starttls", "none"]
 PORTS: dict[Security, int] = {"implicit": 465, "starttls": 587, "none": 25}
 TIMEOUT_SECONDS = 10.0
 
-POLICY = SMTP.clone(refold_source="none")  # raw headers stay as they are set
-# What stands in a header as it is: words that need no quotes (RFC 5322 section 3.2.3).
-PLAIN = re.compile(r"(?=.{1,60}$)[A-Za-z0-9'&+!-]+(?: [A-Za-z0-9'&+!-]+)*")
-WORD_BYTES = 45  # in base64 and its frame within the 75 characters of RFC 2047 section 2
-# An address that headers and the envelope read as it is written (RFC 5322, RFC 6531: dot-atoms).
-ADDRESS = re.compile(r"[^\s\"(),:;<>@\[\\\]\ud800-\udfff]+@[^\s\"(),:;<>@\[\\\]\ud800-\udfff]+")
-SENDER = re.compile(r"(?:(?P<name>[^<>]*)<(?P<boxed>[^<>\s]+)>|(?P<bare>[^<>\s]+))")
 ENHANCED = re.compile(rb"[245]\.\d{1,3}\.\d{1,3}(?=\s|$)")  # RFC 3463
 # RFC 4954 section 6: these say that the deployment's sign-in is wrong, not this message.
 SIGN_IN_CODES = {530, 534, 535, 538}
@@ -85,25 +67,6 @@ def parse_smtp_url(url: str) -> SmtpServer:
     )
 
 
-def parse_sender(sender: str) -> Address:
-    """Read `address` or `Name <address>`.
-
-    Raises:
-        ValueError: one line that says what is wrong.
-    """
-    found = None if BREAKS.search(sender) else SENDER.fullmatch(sender.strip())
-    if found is None:
-        raise ValueError("the sender must be an address, or a name and <address>")
-    name = (found["name"] or "").strip()
-    if name.startswith('"') and name.endswith('"'):
-        name = name[1:-1].replace('\\"', '"')
-    address = found["boxed"] or found["bare"]
-    if not _is_address(address):
-        raise ValueError("the sender's address is malformed")
-    username, _, domain = address.rpartition("@")
-    return Address(display_name=name, username=username, domain=domain)
-
-
 @dataclass(frozen=True, kw_only=True)
 class SmtpMailer:
     """Sends each message over a connection of its own."""
@@ -119,9 +82,9 @@ class SmtpMailer:
     def send(self, message: Message) -> None:
         """Hand the message to the server, to one recipient."""
         sender = parse_sender(self.sender)
-        mail = _mail(message, sender)
+        written = mail(message, sender)
         with self._connection(sender.domain) as connection, _answers_about_the_message():
-            connection.send_message(mail, from_addr=sender.addr_spec, to_addrs=[message.to])
+            connection.send_message(written, from_addr=sender.addr_spec, to_addrs=[message.to])
 
     @contextlib.contextmanager
     def _connection(self, name: str) -> Iterator[smtplib.SMTP]:
@@ -153,49 +116,6 @@ class SmtpMailer:
                 context=ssl.create_default_context(),
             )
         return smtplib.SMTP(server.host, server.port, local_hostname=name, timeout=self.timeout)
-
-
-def _mail(message: Message, sender: Address) -> MIMEPart:
-    if any(BREAKS.search(text) for text in (message.to, message.from_name, message.subject)):
-        raise MessageRefused("a line break or control character in a header")
-    if not _is_address(message.to):
-        raise MessageRefused("the recipient is not exactly one address")
-    mail = MIMEPart(policy=POLICY)
-    try:
-        name = _words(message.from_name or sender.display_name)
-        mail.set_raw("From", f"{name} <{sender.addr_spec}>" if name else sender.addr_spec)
-        mail.set_raw("To", message.to)
-        mail.set_raw("Subject", _words(message.subject))
-        mail.set_raw("Date", format_datetime(parse_rfc3339(message.created)))
-        mail.set_raw("Message-ID", f"<{message.id}@{sender.domain}>")
-        mail.set_raw("Auto-Submitted", "auto-generated")  # RFC 3834 section 5
-        mail.set_raw("MIME-Version", "1.0")
-        mail.make_alternative()
-        for subtype, content in (("plain", message.text), ("html", message.html)):
-            part = MIMEPart(policy=POLICY)
-            part.set_content(content, subtype=subtype, cte="quoted-printable")
-            mail.attach(part)
-    except (ValueError, MessageError):  # such as a lone surrogate
-        raise MessageRefused("the message cannot be encoded") from None
-    return mail
-
-
-def _words(text: str) -> str:
-    """A header's text: as it is where that is safe, else as encoded words (RFC 2047)."""
-    if not text or PLAIN.fullmatch(text):
-        return text
-    pieces = [b""]
-    for sign in text:
-        encoded = sign.encode()
-        if len(pieces[-1]) + len(encoded) > WORD_BYTES:
-            pieces.append(b"")
-        pieces[-1] += encoded
-    return "\r\n ".join(f"=?utf-8?b?{base64.b64encode(piece).decode()}?=" for piece in pieces)
-
-
-def _is_address(text: str) -> bool:
-    """Whether a text is exactly one address, which the envelope takes as it is written."""
-    return bool(ADDRESS.fullmatch(text)) and smtplib.quoteaddr(text) == f"<{text}>"
 
 
 @contextlib.contextmanager

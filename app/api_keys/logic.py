@@ -2,6 +2,7 @@
 
 import contextlib
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -24,25 +25,28 @@ class ApiKeys:
 
     A key is `psk_` and the base64url of 256 random bits and its id: the id finds the record,
     the digest of the whole decides.
+
+    Attributes:
+        bootstrap_digest: that of the key which is a setting of the deployment; it has no record.
     """
 
     store: ApiKeyStore
     work: Work
     clock: Clock
     ids: Ids
-    bootstrap_digest: str = field(repr=False)
+    bootstrap_digest: Callable[[], str] = field(repr=False)
 
     def authenticate(self, key: str) -> AdminPrincipal | None:
         """Whose key it is; `None` for one that is unknown, revoked or expired."""
         offered = digest(key) if key.isascii() else ""
-        if same(offered, self.bootstrap_digest):
-            return AdminPrincipal(key_id=BOOTSTRAP, application_id=None)
         key_id = _id_in(key)
         found = None if key_id is None else self.store.find(key_id)
-        if found is None or not same(offered, found.digest):
-            return None
-        self._note_use(found)
-        return AdminPrincipal(key_id=found.id, application_id=found.application_id)
+        if found is not None and same(offered, found.digest):
+            self._note_use(found)
+            return AdminPrincipal(key_id=found.id, application_id=found.application_id)
+        if same(offered, self.bootstrap_digest()):
+            return AdminPrincipal(key_id=BOOTSTRAP, application_id=None)
+        return None
 
     def create(
         self, *, name: str, application_id: ApplicationId | None, expires: datetime | None

@@ -10,7 +10,20 @@ from app.common.ids import ApplicationId, EventId, Ids, UserId
 from app.common.secrets import Sealer
 from app.events.types import Confidential, Delivery, Event, Operation
 from app.storage import keys
-from app.storage.table import MAX_WRITES, Body, Delete, Item, Json, Key, Put, Table, Update, Write
+from app.storage.table import (
+    MAX_WRITES,
+    Body,
+    ConditionFailed,
+    Delete,
+    FieldIs,
+    Item,
+    Json,
+    Key,
+    Put,
+    Table,
+    Update,
+    Write,
+)
 
 PAGE = 100
 
@@ -93,6 +106,16 @@ class Outbox:
         context = _context(delivery.event.application_id, delivery.event.id)
         opened: Confidential = json.loads(self.sealer.open(delivery.sealed, context=context))
         return opened
+
+    def claim(self, delivery: Delivery, *, seconds: int) -> bool:
+        """Whether an event is ours for so long, where several dispatchers may be at work."""
+        when = (FieldIs("notBefore", delivery.not_before),)
+        until: Body = {"notBefore": self.clock.seconds() + seconds}
+        try:
+            self.table.commit(Update(key=_key(delivery), set=until, when=when))
+        except ConditionFailed:
+            return False
+        return True
 
     def finish(self, deliveries: list[Delivery]) -> None:
         """Forget events that were delivered."""

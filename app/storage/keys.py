@@ -31,6 +31,7 @@ from app.common.ids import ApiKeyId, ApplicationId, EventId, SessionId, UserId
 from app.storage.table import Key
 
 SHARDS = 8
+OUTBOX = "outbox"
 OUTBOX_SHARDS = 16
 SESSION_PREFIX = "session#"
 APPLICATIONS = "applications"
@@ -120,7 +121,21 @@ def api_key(key_id: ApiKeyId) -> Key:
 
 
 def outbox_partition(shard: int) -> str:
-    return f"outbox#{shard:02}"
+    return f"{OUTBOX}#{shard:02}"
+
+
+def outbox_shard(partition: str) -> int | None:
+    """The shard of a partition of the outbox; `None` for any other partition.
+
+    Raises:
+        ValueError: it looks like one and is none.
+    """
+    prefix, _, shard = partition.partition("#")
+    if prefix != OUTBOX:
+        return None
+    if partition not in map(outbox_partition, range(OUTBOX_SHARDS)):
+        raise ValueError("no shard of the outbox")
+    return int(shard)
 
 
 def outbox(shard: int, event: EventId) -> Key:

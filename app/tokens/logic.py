@@ -63,7 +63,9 @@ class Tokens:
         )
         if found is None:
             raise InvalidToken
-        return UserPrincipal(application=application, user=found[0], session=found[1])
+        return UserPrincipal(
+            application=application, user=found[0], session=found[1], expires=claims.expires
+        )
 
     def _issue(self, application: Application, email: str, session: Session, origin: str) -> Secret:
         # PyJWT costs a cold start more than 100 ms with what it imports.
@@ -128,7 +130,7 @@ class Tokens:
             raise InvalidToken
         if not (is_id(subject) and is_id(session)):
             raise InvalidToken
-        return Claims(user_id=subject, session_id=session)
+        return Claims(user_id=subject, session_id=session, expires=expires)
 
 
 def _header(token: str) -> dict[str, Any]:

@@ -20,11 +20,16 @@ class Grant:
 
 @dataclass(frozen=True, kw_only=True)
 class UserPrincipal:
-    """A signed-in user, as of this request."""
+    """A signed-in user, as of this request.
+
+    Attributes:
+        expires: seconds since 1970 when the access token does.
+    """
 
     application: Application
     user: User
     session: Session
+    expires: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +38,7 @@ class Claims:
 
     user_id: str = field(repr=False)
     session_id: str = field(repr=False)
+    expires: int = field(repr=False)
 
 
 class InvalidToken(Refusal):

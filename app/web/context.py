@@ -53,15 +53,17 @@ class Surroundings:
         """Scheme, host and port.
 
         Raises:
-            UnknownHost: there is no public URL, and the host is not this machine.
+            UnknownHost: the host is malformed, or it is not this machine and there is no
+                public URL.
         """
-        if self.public_url is not None:
-            return self.public_url
+        # RFC 9110 section 7.2: exactly one, and well-formed, whoever is asked for.
         hosts = Headers(scope=scope).getlist("host")
         match = HOST.match(hosts[0]) if len(hosts) == 1 else None
-        if match is None or not loopback(match["host"].lower()):
+        if match is None or (match["port"] and not 1 <= int(match["port"]) <= HIGHEST_PORT):
             raise UnknownHost
-        if match["port"] and not 1 <= int(match["port"]) <= HIGHEST_PORT:
+        if self.public_url is not None:
+            return self.public_url
+        if not loopback(match["host"].lower()):
             raise UnknownHost
         # Uvicorn may have taken the scheme from a header that any local client can send.
         forged = "x-forwarded-proto" in Headers(scope=scope)

@@ -15,13 +15,14 @@ import httpx
 from anyio.from_thread import BlockingPortal
 from fastapi import FastAPI
 
+from app.adapters.platform import DATABASE
 from app.common.clock import Clock
 from app.events.types import Event, Operation
 from app.main import create_app
 from app.messages.ports import Inbox
 from app.messages.types import Message, MessageKind
 from app.settings import Settings
-from app.wiring import DATABASE, Services, build
+from app.wiring import Services, build
 
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 ORIGIN = "http://localhost"
@@ -293,7 +294,7 @@ def open_world(folder: Path, *, hour: Hour | None = None, **settings: Any) -> It
         client = httpx.Client(
             transport=InProcess(app, portal), base_url=ORIGIN, headers={"User-Agent": AGENT}
         )
-        with client, closing(services.table):
+        with client, closing(services):
             yield World(services=services, app=app, hour=hour, folder=folder, client=client)
 
 

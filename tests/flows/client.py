@@ -363,10 +363,15 @@ class Client:
 
 
 @contextmanager
-def opened_client(url: str, admin_key: str, ledger: Ledger | None = None) -> Iterator[Client]:
+def opened_client(
+    url: str,
+    admin_key: str,
+    ledger: Ledger | None = None,
+    transport: httpx.BaseTransport | None = None,
+) -> Iterator[Client]:
     """A client, closed with the block."""
     limits = httpx.Limits(max_connections=64)
-    with httpx.Client(trust_env=False, timeout=60, limits=limits) as http:
+    with httpx.Client(trust_env=False, timeout=60, limits=limits, transport=transport) as http:
         yield Client(url=url, admin_key=admin_key, http=http, ledger=ledger or Ledger())
 
 

@@ -5,10 +5,12 @@ They run against a server that this process starts, or, with `PASSERINE_TEST_URL
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.flows import invariants
@@ -26,21 +28,31 @@ class Deployment:
 
     Attributes:
         folder: its data folder, if this process has started it.
+        transport: what carries requests there, if it is not the network.
+        inbox: where its messages are read.
         ledger: takes note of what is said; at the end the invariants are checked with it.
     """
 
     url: str
     admin_key: str = field(repr=False)
     folder: Path | None = None
+    transport: httpx.BaseTransport | None = field(default=None, repr=False)
+    inbox: Callable[[Client], Inbox] = field(default=lambda client: LocalInbox(client=client))
     ledger: Ledger = field(default_factory=Ledger, repr=False)
 
 
 @pytest.fixture(scope="session")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    with opened_deployment(tmp_path_factory.mktemp("flows") / "data") as opened:
+        yield opened
+
+
+@contextmanager
+def opened_deployment(folder: Path) -> Iterator[Deployment]:
+    """The deployment that the environment names, or one on this machine."""
     if URL in os.environ:
         yield Deployment(url=os.environ[URL], admin_key=os.environ[ADMIN_KEY])
         return
-    folder = tmp_path_factory.mktemp("flows") / "data"
     ledger = Ledger()
     with serving(folder) as server:
         yield Deployment(url=server.url, admin_key=server.admin_key, folder=folder, ledger=ledger)
@@ -50,10 +62,12 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
 
 @pytest.fixture(scope="session")
 def client(deployment: Deployment) -> Iterator[Client]:
-    with opened_client(deployment.url, deployment.admin_key, deployment.ledger) as opened:
+    with opened_client(
+        deployment.url, deployment.admin_key, deployment.ledger, deployment.transport
+    ) as opened:
         yield opened
 
 
 @pytest.fixture(scope="session")
-def inbox(client: Client) -> Inbox:
-    return LocalInbox(client=client)
+def inbox(deployment: Deployment, client: Client) -> Inbox:
+    return deployment.inbox(client)

@@ -73,15 +73,11 @@ def opened(folder: Path) -> Iterator[World]:
     services = build(settings(folder))
     dispatcher = services.housekeeper.dispatcher
 
-    def deliver() -> None:
-        while dispatcher.run_once():
-            pass
-
     with start_blocking_portal() as portal:
         transport = InProcess(create_app(services), portal)
         with httpx.Client(transport=transport, base_url=ORIGIN) as http:
-            yield World(folder=folder, http=http, deliver=deliver)
-    services.table.close()
+            yield World(folder=folder, http=http, deliver=dispatcher.run_once)
+    services.close()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -118,7 +118,7 @@ SPOILT = [
 
 
 def test_a_data_folder_that_is_not_as_it_was_stops_the_start_with_one_line(tmp_path: Path) -> None:
-    build(Settings(data_dir=tmp_path / "data")).table.close()
+    build(Settings(data_dir=tmp_path / "data")).close()
     spoilt = some(SPOILT, every=3)
     folders = [tmp_path / spoil.__name__ for spoil, _ in spoilt]
     for folder, (spoil, _) in zip(folders, spoilt, strict=True):

@@ -2,10 +2,12 @@
 
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 
 import pytest
 
+from tests.flows.aws import ADMIN_KEY, PUBLIC_URL, SesInbox, cloud, function
 from tests.flows.client import (
     CHANGED,
     IN_USE,
@@ -20,9 +22,39 @@ from tests.flows.client import (
     wait_for_messages,
     wait_for_token,
 )
+from tests.flows.conftest import Deployment, opened_deployment
+from tests.flows.server import serving
+from tests.gateway import SHAPES
 
 PASSWORD = "a horse that nobody staples"
 OTHER = "another horse, in another field"
+
+
+WAYS = ("uvicorn on SQLite", "uvicorn on DynamoDB", *SHAPES)
+
+
+@pytest.fixture(scope="session", params=WAYS)
+def deployment(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployment]:
+    way, folder = request.param, tmp_path_factory.mktemp("tour")
+    if way == "uvicorn on SQLite":
+        with opened_deployment(folder / "data") as opened:
+            yield opened
+        return
+    with cloud(folder) as there, ExitStack() as stack:
+        url, transport = PUBLIC_URL, None
+        if way in SHAPES:
+            transport = stack.enter_context(function(there, way))
+        else:
+            server = stack.enter_context(serving(folder / "data", settings=there.settings))
+            url = server.url
+        yield Deployment(
+            url=url,
+            admin_key=ADMIN_KEY,
+            transport=transport,
+            inbox=lambda client: SesInbox(client=client, endpoint=there.endpoint),
+        )
 
 
 @pytest.fixture

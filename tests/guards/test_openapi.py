@@ -58,7 +58,7 @@ def made() -> dict[str, Any]:
     with TemporaryDirectory() as folder:
         services = build(Settings(data_dir=Path(folder)))
         document: dict[str, Any] = create_app(services).openapi()
-        services.table.close()
+        services.close()
     return document
 
 

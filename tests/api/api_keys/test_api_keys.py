@@ -251,5 +251,5 @@ def test_the_first_key_is_made_kept_and_told_once(tmp_path: Any) -> None:
     assert first.notes == (f"First start: the admin API key is {key}",)
     assert again.notes == ()
     assert kept.stat().st_mode & 0o777 == 0o600
-    first.table.close()
-    again.table.close()
+    first.close()
+    again.close()

@@ -29,7 +29,7 @@ def test_without_its_store_the_service_says_so_and_when_to_ask_again(tmp_path: P
     with open_world(tmp_path / "data") as world:
         tenant = world.tenant()
         person = tenant.user()
-        world.services.table.close()
+        world.services.close()
         (tmp_path / "data").rename(tmp_path / "elsewhere")
         for answer in (
             world.send("GET", "/health"),
@@ -42,7 +42,7 @@ def test_without_its_store_the_service_says_so_and_when_to_ask_again(tmp_path: P
         ):
             refused(answer, 503, "temporarily_unavailable")
             assert answer.headers["Retry-After"] == "1"
-        world.services.table.close()
+        world.services.close()
         (tmp_path / "elsewhere").rename(tmp_path / "data")
         assert world.send("GET", "/health").status_code == 200
         assert person.call("GET").status_code == 200

@@ -1,6 +1,7 @@
 import pytest
 
-from app.adapters.smtp_mailer import SmtpMailer, SmtpServer, parse_sender, parse_smtp_url
+from app.adapters.mime import parse_sender
+from app.adapters.smtp_mailer import SmtpMailer, SmtpServer, parse_smtp_url
 
 
 @pytest.mark.parametrize(

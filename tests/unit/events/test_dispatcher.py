@@ -61,7 +61,9 @@ class Post:
 
     def run(self, *, after: float = 0) -> int:
         self.hour[0] += timedelta(seconds=after)
-        return self.dispatcher.run_once()
+        before = len(self.receiver.taken)
+        self.dispatcher.run_once()
+        return len(self.receiver.taken) - before
 
     def waiting(self) -> int:
         return sum(1 for shard in self.outbox.shards() for _ in self.outbox.pending(shard))

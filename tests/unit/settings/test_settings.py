@@ -144,7 +144,7 @@ def test_a_data_folder_that_cannot_be_one_stops_the_start(tmp_path: Path) -> Non
 
 
 def test_a_key_file_of_another_database_stops_the_start(tmp_path: Path) -> None:
-    build(Settings(data_dir=tmp_path)).table.close()
+    build(Settings(data_dir=tmp_path)).close()
     (tmp_path / "local.key").unlink()
     with pytest.raises(CannotStart, match="key file"):
         build(Settings(data_dir=tmp_path))
@@ -160,7 +160,7 @@ def test_a_key_file_without_a_key_stops_the_start(tmp_path: Path, text: str) -> 
 
 @pytest.mark.parametrize("name", ["local.key", "admin-api-key"])
 def test_a_secret_that_others_may_read_stops_the_start(tmp_path: Path, name: str) -> None:
-    build(Settings(data_dir=tmp_path)).table.close()
+    build(Settings(data_dir=tmp_path)).close()
     (tmp_path / name).chmod(0o640)
     with pytest.raises(CannotStart, match="chmod 600"):
         build(Settings(data_dir=tmp_path))
@@ -171,7 +171,7 @@ def test_what_lies_in_the_data_folder_is_its_owners_alone(tmp_path: Path) -> Non
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
     for file in (tmp_path / "data").iterdir():
         assert file.stat().st_mode & 0o077 == 0, file.name
-    services.table.close()
+    services.close()
 
 
 def test_secrets_do_not_show_in_the_settings() -> None:
@@ -184,3 +184,66 @@ def test_settings_do_not_change() -> None:
     settings = Settings()
     with pytest.raises(ValidationError, match="frozen"):
         setattr(settings, "store", "sqlite")  # noqa: B010 - the type checker forbids the plain form
+
+
+ON_LAMBDA = {
+    "STORE": "dynamodb",
+    "TABLE_NAME": "passerine",
+    "PUBLIC_URL": "https://auth.example.com",
+    "KMS_KEY_ID": "arn:aws:kms:us-east-1:123456789012:key/0",
+    "ADMIN_API_KEY_SECRET": "passerine/admin",
+    "EMAIL": "ses",
+    "EMAIL_FROM": "no-reply@example.com",
+}
+
+
+def test_what_a_function_needs_is_enough() -> None:
+    load(given(**ON_LAMBDA)).check_for_lambda()
+    known = {**ON_LAMBDA, "ADMIN_API_KEY": "k" * 24}
+    del known["ADMIN_API_KEY_SECRET"]
+    load(given(**known)).check_for_lambda()
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"STORE": "sqlite"}, "PASSERINE_STORE"),
+        ({"PUBLIC_URL": ""}, "PASSERINE_PUBLIC_URL"),
+        ({"KMS_KEY_ID": ""}, "PASSERINE_KMS_KEY_ID"),
+        ({"ADMIN_API_KEY_SECRET": ""}, "PASSERINE_ADMIN_API_KEY_SECRET"),
+        ({"EMAIL": "mailbox"}, "PASSERINE_EMAIL"),
+    ],
+)
+def test_a_function_does_not_start_without_it(change: dict[str, str], named: str) -> None:
+    settings = load(given(**{**ON_LAMBDA, **change}))
+    with pytest.raises(CannotStart, match=named) as caught:
+        settings.check_for_lambda()
+    assert str(caught.value).count("PASSERINE_") == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"STORE": "dynamodb"}, "PASSERINE_TABLE_NAME"),
+        ({"STORE": "dynamodb", "TABLE_NAME": "a b"}, "PASSERINE_TABLE_NAME"),
+        ({"EMAIL": "ses"}, "PASSERINE_EMAIL_FROM"),
+        ({"EVENTS_TOPIC_ARN": "events"}, "PASSERINE_EVENTS_TOPIC_ARN"),
+    ],
+)
+def test_a_setting_of_aws_that_is_wrong_or_missing_is_named(
+    values: dict[str, str], named: str
+) -> None:
+    assert named in line(given(**values))
+
+
+def test_a_table_that_does_not_answer_stops_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    settings = Settings(store="dynamodb", table_name="passerine", data_dir=tmp_path)
+    with pytest.raises(CannotStart, match="does not answer"):
+        build(settings)

@@ -28,7 +28,7 @@ def test_a_grant_shows_no_token() -> None:
 
 
 def test_claims_show_nobody() -> None:
-    assert repr(Claims(user_id="ada", session_id="first")) == "Claims()"
+    assert repr(Claims(user_id="ada", session_id="first", expires=1)) == "Claims()"
 
 
 @pytest.mark.parametrize(
