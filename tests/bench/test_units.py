@@ -1,6 +1,5 @@
 """What operations cost is what `keys.py` says."""
 
-
 import pytest
 
 from app.storage import keys

@@ -60,11 +60,18 @@ def opened_deployment(folder: Path) -> Iterator[Deployment]:
     invariants.check(folder, ledger, logs=[server.log], outputs=[server.output])
 
 
-@pytest.fixture(scope="session")
-def client(deployment: Deployment) -> Iterator[Client]:
+@contextmanager
+def connected(deployment: Deployment) -> Iterator[Client]:
+    """A client of a deployment."""
     with opened_client(
         deployment.url, deployment.admin_key, deployment.ledger, deployment.transport
     ) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def client(deployment: Deployment) -> Iterator[Client]:
+    with connected(deployment) as opened:
         yield opened
 
 

@@ -22,7 +22,7 @@ from tests.flows.client import (
     wait_for_messages,
     wait_for_token,
 )
-from tests.flows.conftest import Deployment, opened_deployment
+from tests.flows.conftest import Deployment, connected, opened_deployment
 from tests.flows.server import serving
 from tests.gateway import SHAPES
 
@@ -33,7 +33,7 @@ OTHER = "another horse, in another field"
 WAYS = ("uvicorn on SQLite", "uvicorn on DynamoDB", *SHAPES)
 
 
-@pytest.fixture(scope="session", params=WAYS)
+@pytest.fixture(scope="module", params=WAYS)
 def deployment(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deployment]:
@@ -55,6 +55,17 @@ def deployment(
             transport=transport,
             inbox=lambda client: SesInbox(client=client, endpoint=there.endpoint),
         )
+
+
+@pytest.fixture(scope="module")
+def client(deployment: Deployment) -> Iterator[Client]:
+    with connected(deployment) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def inbox(deployment: Deployment, client: Client) -> Inbox:
+    return deployment.inbox(client)
 
 
 @pytest.fixture
