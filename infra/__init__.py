@@ -1,0 +1,1 @@
+"""The service on AWS: one stack, a construct for each capability."""
