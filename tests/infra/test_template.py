@@ -1,0 +1,184 @@
+"""What `cdk deploy` would make, read from the template; nothing is bundled for it."""
+
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from infra.config import Config
+
+Template = dict[str, Any]
+SENDER = "Passerine <no-reply@example.com>"
+
+
+def made(config: Config) -> Template:
+    # The binding speaks to a Node process, of whose version it warns.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from aws_cdk import App
+        from aws_cdk import aws_lambda as lambda_
+        from aws_cdk.assertions import Template as Assertions
+
+        from infra.stack import PasserineStack
+
+        code = lambda_.InlineCode("pass")
+        stack = PasserineStack(App(), config.name, config=config, code=code)
+        return dict(Assertions.from_stack(stack).to_json())
+
+
+@pytest.fixture(scope="module")
+def template() -> Template:
+    if shutil.which("node") is None:
+        if os.environ.get("CI"):
+            pytest.fail("needs Node")
+        pytest.skip("needs Node")
+    return made(Config(email_from=SENDER))
+
+
+@pytest.fixture(scope="module")
+def removable(template: Template) -> Template:
+    return made(Config(email_from=SENDER, removable=True))
+
+
+def of(template: Template, kind: str) -> list[dict[str, Any]]:
+    return [one for one in template["Resources"].values() if one["Type"] == kind]
+
+
+def statements(template: Template) -> Iterator[dict[str, Any]]:
+    for policy in of(template, "AWS::IAM::Policy"):
+        yield from policy["Properties"]["PolicyDocument"]["Statement"]
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def test_the_table_is_kept_encrypted_and_recoverable(template: Template) -> None:
+    (table,) = of(template, "AWS::DynamoDB::Table")
+    (key,) = of(template, "AWS::KMS::Key")
+    assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == "Retain"
+    assert key["DeletionPolicy"] == key["UpdateReplacePolicy"] == "Retain"
+    assert key["Properties"]["EnableKeyRotation"] is True
+    told = table["Properties"]
+    assert told["BillingMode"] == "PAY_PER_REQUEST"
+    assert told["DeletionProtectionEnabled"] is True
+    assert told["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert told["SSESpecification"]["SSEType"] == "KMS"
+    assert told["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    assert told["StreamSpecification"] == {"StreamViewType": "KEYS_ONLY"}
+
+
+def test_a_stack_for_tests_leaves_nothing_behind(removable: Template) -> None:
+    (table,) = of(removable, "AWS::DynamoDB::Table")
+    assert table["DeletionPolicy"] == "Delete"
+    assert table["Properties"]["DeletionProtectionEnabled"] is False
+
+
+def test_no_action_and_no_resource_of_the_role_is_a_wildcard(template: Template) -> None:
+    found = list(statements(template))
+    assert len(found) >= 6
+    for statement in found:
+        for action in listed(statement["Action"]):
+            assert "*" not in action, action
+        for resource in listed(statement["Resource"]):
+            assert "*" not in str(resource), resource
+
+
+def test_the_role_may_do_what_the_adapters_do_and_nothing_else(template: Template) -> None:
+    actions = {action for one in statements(template) for action in listed(one["Action"])}
+    assert actions == {
+        "dynamodb:BatchGetItem",
+        "dynamodb:ConditionCheckItem",
+        "dynamodb:DeleteItem",
+        "dynamodb:DescribeStream",
+        "dynamodb:GetItem",
+        "dynamodb:GetRecords",
+        "dynamodb:GetShardIterator",
+        "dynamodb:PutItem",
+        "dynamodb:Query",
+        "dynamodb:UpdateItem",
+        "kms:Decrypt",
+        "kms:GenerateDataKey",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "secretsmanager:GetSecretValue",
+        "ses:SendEmail",
+        "ses:SendRawEmail",
+        "sns:Publish",
+        "sqs:GetQueueAttributes",
+        "sqs:GetQueueUrl",
+        "sqs:SendMessage",
+    }
+
+
+def test_every_log_group_ends(template: Template) -> None:
+    groups = of(template, "AWS::Logs::LogGroup")
+    assert len(groups) == 2
+    assert {group["Properties"]["RetentionInDays"] for group in groups} == {90}
+
+
+def test_the_function_is_the_bundles(template: Template) -> None:
+    (function,) = of(template, "AWS::Lambda::Function")
+    told = function["Properties"]
+    assert told["Handler"] == "app.lambda_handler.handler"
+    assert (told["Runtime"], told["Architectures"]) == ("python3.13", ["arm64"])
+    assert told["SnapStart"] == {"ApplyOn": "PublishedVersions"}
+    assert told["LoggingConfig"]["LogFormat"] == "JSON"
+    (alias,) = of(template, "AWS::Lambda::Alias")
+    assert alias["Properties"]["Name"] == "live"
+
+
+def test_every_setting_that_the_function_gets_is_one(template: Template) -> None:
+    from app.settings import PREFIX, Settings
+
+    (function,) = of(template, "AWS::Lambda::Function")
+    told = function["Properties"]["Environment"]["Variables"]
+    assert {name.removeprefix(PREFIX).lower() for name in told} <= set(Settings.model_fields)
+
+
+def test_the_stream_reports_splits_retries_and_gives_up_into_a_queue(template: Template) -> None:
+    (mapping,) = of(template, "AWS::Lambda::EventSourceMapping")
+    told = mapping["Properties"]
+    assert told["BisectBatchOnFunctionError"] is True
+    assert told["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert (told["MaximumRetryAttempts"], told["MaximumRecordAgeInSeconds"]) == (10, 900)
+    assert "OnFailure" in told["DestinationConfig"]
+    (rule,) = told["FilterCriteria"]["Filters"]
+    assert json.loads(rule["Pattern"]) == {
+        "eventName": ["INSERT"],
+        "dynamodb": {"Keys": {"pk": {"S": [{"prefix": "outbox#"}]}}},
+    }
+
+
+def test_the_api_is_limited_and_its_lines_hold_no_path_and_no_query(template: Template) -> None:
+    (stage,) = of(template, "AWS::ApiGatewayV2::Stage")
+    told = stage["Properties"]
+    assert told["DefaultRouteSettings"] == {"ThrottlingRateLimit": 200, "ThrottlingBurstLimit": 400}
+    line = told["AccessLogSettings"]["Format"]
+    for word in ("path", "query", "authorization", "routeKey"):
+        assert word not in line.lower()
+
+
+@pytest.mark.parametrize(
+    ("context", "named"),
+    [
+        ({}, "email_from"),
+        ({"email_from": SENDER, "colour": "blue"}, "colour"),
+        ({"email_from": SENDER, "memory_mb": "much"}, "memory_mb"),
+        ({"email_from": SENDER, "removable": "perhaps"}, "removable"),
+        ({"email_from": 7}, "email_from"),
+        ({"email_from": SENDER, "domain_name": "auth.example.com"}, "certificate_arn"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_that_names_it(context: dict[str, Any], named: str) -> None:
+    with pytest.raises(SystemExit, match=named):
+        Config.of(context)
+
+
+def test_what_the_command_line_says_is_read() -> None:
+    config = Config.of({"email_from": SENDER, "memory_mb": "512", "removable": "true"})
+    assert (config.memory_mb, config.removable) == (512, True)
