@@ -53,6 +53,8 @@ def configure(*, level: str, style: str) -> None:
         theirs = logging.getLogger(name)
         theirs.handlers, theirs.propagate = [], True
     logging.getLogger("uvicorn.access").disabled = True
+    # It tells where it found its credentials, at each start.
+    logging.getLogger("botocore").setLevel(logging.WARNING)
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:
