@@ -33,7 +33,14 @@ def bundle(folder: Path, *, platform: str = PLATFORM, python: str = PYTHON) -> P
     requirements = folder.with_name(f"{folder.name}.txt")
     leave = [word for name in SERVER for word in ("--no-emit-package", name)]
     _uv(
-        "export", "--frozen", "--no-dev", "--no-header", "--no-annotate", *leave, "-o", requirements
+        "export",
+        "--frozen",
+        "--no-default-groups",
+        "--no-header",
+        "--no-annotate",
+        *leave,
+        "-o",
+        requirements,
     )
     _uv(
         *("pip", "install", "--target", folder, "--python-platform", platform),
