@@ -21,7 +21,6 @@ class Config:
         hosted_zone_name: of the same zone.
         fifo_events: whether the topic keeps the order of a user's events; its subscribers are then
             SQS queues alone.
-        alarm_email: gets the alarms; empty for none.
         memory_mb: of the function; CPU grows with it, one whole core at 1,769.
         snap_start: whether new environments start from a snapshot.
         x_ray: whether requests are traced.
@@ -42,7 +41,6 @@ class Config:
     hosted_zone_id: str = ""
     hosted_zone_name: str = ""
     fifo_events: bool = True
-    alarm_email: str = ""
     memory_mb: int = 1769
     snap_start: bool = True
     x_ray: bool = False
