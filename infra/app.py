@@ -5,12 +5,14 @@ Settings stand in `cdk.json` under `context.passerine`; `infra/config.py` says w
 """
 
 import os
+from pathlib import Path
 
 from aws_cdk import App, Environment
 from aws_cdk import aws_lambda as lambda_
 
-from infra.bundle import ROOT, bundle
+from infra.bundle import bundle
 from infra.config import Config
+from infra.nag import check
 from infra.stack import PasserineStack
 
 PREFIX = "passerine:"
@@ -24,8 +26,12 @@ def main() -> None:
         if value is not None:
             given[name] = value
     config = Config.of(given)
-    code = bundle(ROOT / "cdk.out" / "bundle", platform=config.platform, python=config.python)
-    PasserineStack(
+    code = (
+        Path(config.code)
+        if config.code
+        else bundle(Path(app.outdir) / "bundle", platform=config.platform, python=config.python)
+    )
+    stack = PasserineStack(
         app,
         config.name,
         config=config,
@@ -35,6 +41,7 @@ def main() -> None:
             region=os.environ.get("CDK_DEFAULT_REGION"),
         ),
     )
+    check(stack, x_ray=config.x_ray)
     app.synth()
 
 

@@ -27,7 +27,10 @@ class Config:
         requests_per_second: that the API lets in.
         burst: that it lets in above them for a moment.
         log_days: how long log lines are kept.
+        alarm_email: who is told of alarms, after confirming it to AWS; empty for nobody yet.
         removable: whether taking the stack down takes the data with it; for tests alone.
+        code: a folder with the function's code that `infra/bundle.py` has made before; empty to
+            make it now.
         platform: of the function's libraries; emulators run those of their own machine.
         python: the interpreter that compiles the code.
     """
@@ -47,7 +50,9 @@ class Config:
     requests_per_second: int = 200
     burst: int = 400
     log_days: int = 90
+    alarm_email: str = ""
     removable: bool = False
+    code: str = ""
     platform: str = "aarch64-manylinux_2_28"
     python: str = "3.13"
 

@@ -11,6 +11,7 @@ from constructs import Construct
 from infra.api import Api
 from infra.config import Config
 from infra.function import Function
+from infra.operations import Operations
 from infra.storage import Storage
 
 # What the driver calls. A transaction needs the right to each kind of its members.
@@ -40,7 +41,9 @@ class PasserineStack(Stack):
     ) -> None:
         super().__init__(scope, name, env=env, description="Passerine, authentication service")
         storage = Storage(self, "Storage", config=config)
-        topic = sns.Topic(self, "Events", fifo=config.fifo_events, master_key=storage.key)
+        topic = sns.Topic(
+            self, "Events", fifo=config.fifo_events, master_key=storage.key, enforce_ssl=True
+        )
         admin_key = secretsmanager.Secret(
             self,
             "AdminKey",
@@ -76,12 +79,25 @@ class PasserineStack(Stack):
         ):
             function.role.add_to_policy(iam.PolicyStatement(actions=[action], resources=[resource]))
         self._mail(function.role, config)
-        function.serve_stream(storage.table)
+        dead = function.serve_stream(storage.table)
         api.serve(function.alias)
+        operations = Operations(
+            self,
+            "Operations",
+            config=config,
+            storage=storage,
+            function=function,
+            dead=dead,
+            api=api,
+        )
         CfnOutput(self, "Url", value=api.url)
         CfnOutput(self, "AdminKeySecret", value=admin_key.secret_arn)
         CfnOutput(self, "EventsTopic", value=topic.topic_arn)
+        CfnOutput(self, "AlarmsTopic", value=operations.topic.topic_arn)
         CfnOutput(self, "TableName", value=storage.table.table_name)
+        CfnOutput(self, "FunctionName", value=function.function.function_name)
+        CfnOutput(self, "FunctionLogs", value=function.log_group.log_group_name)
+        CfnOutput(self, "DeadLetters", value=dead.queue_url)
 
     def _mail(self, role: iam.Role, config: Config) -> None:
         if config.email_identity:

@@ -5,6 +5,7 @@ DynamoDB is AWS's own DynamoDB Local; KMS, SES, SNS and Secrets Manager are mini
 
 import json
 import re
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -177,9 +178,11 @@ class SesInbox:
 
     client: Client
     endpoint: str
+    tls: ssl.SSLContext | None = None
 
     def messages(self, to: str) -> list[Message]:
-        found = [_message(one) for one in reversed(mail(self.endpoint)) if one["To"] == [to]]
+        sent = mail(self.endpoint, self.tls)
+        found = [_message(one) for one in reversed(sent) if one["To"] == [to]]
         self.client.ledger.keep(*(message.token for message in found if message.token))
         return found
 

@@ -13,7 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.cdk import Stack
 from tests.flows import invariants
+from tests.flows.aws import SesInbox
 from tests.flows.client import Client, Inbox, LocalInbox, opened_client
 from tests.flows.ledger import Ledger
 from tests.flows.server import serving
@@ -58,6 +60,18 @@ def opened_deployment(folder: Path) -> Iterator[Deployment]:
         yield Deployment(url=server.url, admin_key=server.admin_key, folder=folder, ledger=ledger)
         invariants.wait_for_rest(folder)
     invariants.check(folder, ledger, logs=[server.log], outputs=[server.output])
+
+
+def deployment_of(stack: Stack) -> Deployment:
+    """The one that `cdk deploy` has made."""
+    emulator = stack.emulator
+
+    def inbox(client: Client) -> Inbox:
+        return SesInbox(client=client, endpoint=emulator.endpoint, tls=emulator.tls())
+
+    return Deployment(
+        url=stack.url, admin_key=stack.admin_key, transport=stack.transport(), inbox=inbox
+    )
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from tests.cdk import deployed
 from tests.flows.aws import ADMIN_KEY, PUBLIC_URL, SesInbox, cloud, function
 from tests.flows.client import (
     CHANGED,
@@ -22,7 +23,7 @@ from tests.flows.client import (
     wait_for_messages,
     wait_for_token,
 )
-from tests.flows.conftest import Deployment, connected, opened_deployment
+from tests.flows.conftest import Deployment, connected, deployment_of, opened_deployment
 from tests.flows.server import serving
 from tests.gateway import SHAPES
 
@@ -30,7 +31,8 @@ PASSWORD = "a horse that nobody staples"
 OTHER = "another horse, in another field"
 
 
-WAYS = ("uvicorn on SQLite", "uvicorn on DynamoDB", *SHAPES)
+DEPLOYED = ("cdk deploy", "cdk deploy with IAM enforced")
+WAYS = ("uvicorn on SQLite", "uvicorn on DynamoDB", *SHAPES, *DEPLOYED)
 
 
 @pytest.fixture(scope="module", params=WAYS)
@@ -41,6 +43,11 @@ def deployment(
     if way == "uvicorn on SQLite":
         with opened_deployment(folder / "data") as opened:
             yield opened
+        return
+    if way in DEPLOYED:
+        assembly = request.getfixturevalue("assembly")
+        with deployed(folder, assembly, enforced=way == DEPLOYED[1]) as on_aws:
+            yield deployment_of(on_aws)
         return
     with cloud(folder) as there, ExitStack() as stack:
         url, transport = PUBLIC_URL, None

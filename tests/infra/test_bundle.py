@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -11,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.bundle import PYTHON, bundle
+from infra.bundle import bundle
+from tests.cdk import lambdas_python
 
 MEGABYTE = 1_000_000
 ASK = """
@@ -26,14 +25,7 @@ print(json.dumps(handler(event, None)))
 
 @pytest.fixture(scope="module")
 def python() -> str:
-    """The interpreter of Lambda's version; without it these tests are skipped, and in CI fail."""
-    found = os.environ.get("PASSERINE_TEST_PYTHON") or shutil.which(f"python{PYTHON}")
-    if found is None:
-        reason = f"needs Python {PYTHON}, on the PATH or named by PASSERINE_TEST_PYTHON"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return found
+    return lambdas_python()
 
 
 @pytest.fixture(scope="module")
