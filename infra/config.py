@@ -28,6 +28,9 @@ class Config:
         burst: that it lets in above them for a moment.
         log_days: how long log lines are kept.
         alarm_email: who is told of alarms, after confirming it to AWS; empty for nobody yet.
+        restored_table: ARN of a table restored from a backup, which is then served in place of the
+            stack's own.
+        restored_stream: ARN of that table's stream.
         removable: whether taking the stack down takes the data with it; for tests alone.
         code: a folder with the function's code that `infra/bundle.py` has made before; empty to
             make it now.
@@ -51,6 +54,8 @@ class Config:
     burst: int = 400
     log_days: int = 90
     alarm_email: str = ""
+    restored_table: str = ""
+    restored_stream: str = ""
     removable: bool = False
     code: str = ""
     platform: str = "aarch64-manylinux_2_28"
@@ -78,6 +83,8 @@ class Config:
             raise SystemExit("cdk.json: passerine.email_from must be set: messages need a sender.")
         if made.domain_name and not made.certificate_arn:
             raise SystemExit("cdk.json: passerine.domain_name needs passerine.certificate_arn.")
+        if bool(made.restored_table) != bool(made.restored_stream):
+            raise SystemExit("cdk.json: passerine.restored_table needs passerine.restored_stream.")
         return made
 
 

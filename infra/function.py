@@ -64,7 +64,7 @@ class Function(Construct):
             self, "Live", alias_name="live", version=self.function.current_version
         )
 
-    def serve_stream(self, table: dynamodb.Table) -> sqs.Queue:
+    def serve_stream(self, table: dynamodb.ITable) -> sqs.Queue:
         """Let the table's stream wake the function; the queue of what it could not deliver."""
         dead = sqs.Queue(
             self,
@@ -75,7 +75,7 @@ class Function(Construct):
         )
         self.alias.add_event_source_mapping(
             "Stream",
-            event_source_arn=table.table_stream_arn,
+            event_source_arn=str(table.table_stream_arn),
             starting_position=lambda_.StartingPosition.TRIM_HORIZON,
             batch_size=BATCH,
             bisect_batch_on_error=True,

@@ -23,7 +23,7 @@ class Storage(Construct):
         )
         text = dynamodb.AttributeType.STRING
         # Not `TableV2`, which with a key of ours must know its region when it is synthesized.
-        self.table = dynamodb.Table(
+        own = dynamodb.Table(
             self,
             "Table",
             partition_key=dynamodb.Attribute(name="pk", type=text),
@@ -39,3 +39,12 @@ class Storage(Construct):
             encryption_key=self.key,
             removal_policy=kept,
         )
+        self.table: dynamodb.ITable = own
+        if config.restored_table:
+            self.table = dynamodb.Table.from_table_attributes(
+                self,
+                "Restored",
+                table_arn=config.restored_table,
+                table_stream_arn=config.restored_stream,
+                encryption_key=self.key,
+            )

@@ -163,6 +163,50 @@ def test_the_api_is_limited_and_its_lines_hold_no_path_and_no_query(template: Te
         assert word not in line.lower()
 
 
+def test_a_restored_table_is_served_and_the_own_one_stays() -> None:
+    table = "arn:aws:dynamodb:eu-west-1:111122223333:table/restored"
+    stream = f"{table}/stream/2026-01-01T00:00:00.000"
+    found = made(Config(email_from=SENDER, restored_table=table, restored_stream=stream))
+    assert of(found, "AWS::DynamoDB::Table")[0]["DeletionPolicy"] == "Retain"
+    (mapping,) = of(found, "AWS::Lambda::EventSourceMapping")
+    assert mapping["Properties"]["EventSourceArn"] == stream
+    (function,) = of(found, "AWS::Lambda::Function")
+    told = function["Properties"]["Environment"]["Variables"]
+    assert "restored" in json.dumps(told["PASSERINE_TABLE_NAME"])
+    granted = [one for one in statements(found) if "dynamodb:PutItem" in listed(one["Action"])]
+    assert [listed(one["Resource"]) for one in granted] == [[table]]
+
+
+def test_every_alarm_reaches_the_topic_and_a_mailbox_if_one_is_named(template: Template) -> None:
+    alarms = of(template, "AWS::CloudWatch::Alarm")
+    assert {alarm["Properties"]["MetricName"] for alarm in alarms} == {
+        "5xx",
+        "ApproximateNumberOfMessagesVisible",
+        "Duration",
+        "Errors",
+        "IteratorAge",
+        "ReadThrottleEvents",
+        "Throttles",
+        "WriteThrottleEvents",
+    }
+    assert all(len(alarm["Properties"]["AlarmActions"]) == 1 for alarm in alarms)
+    assert len(of(template, "AWS::CloudWatch::Dashboard")) == 1
+    assert of(template, "AWS::SNS::Subscription") == []
+    told = made(Config(email_from=SENDER, alarm_email="operator@example.com"))
+    (subscription,) = of(told, "AWS::SNS::Subscription")
+    assert subscription["Properties"]["Endpoint"] == "operator@example.com"
+
+
+def test_traces_are_the_only_right_without_a_resource() -> None:
+    found = made(Config(email_from=SENDER, x_ray=True))
+    (function,) = of(found, "AWS::Lambda::Function")
+    assert function["Properties"]["TracingConfig"] == {"Mode": "Active"}
+    wild = [one for one in statements(found) if "*" in listed(one["Resource"])]
+    assert [sorted(one["Action"]) for one in wild] == [
+        ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+    ]
+
+
 @pytest.mark.parametrize(
     ("context", "named"),
     [
@@ -172,6 +216,7 @@ def test_the_api_is_limited_and_its_lines_hold_no_path_and_no_query(template: Te
         ({"email_from": SENDER, "removable": "perhaps"}, "removable"),
         ({"email_from": 7}, "email_from"),
         ({"email_from": SENDER, "domain_name": "auth.example.com"}, "certificate_arn"),
+        ({"email_from": SENDER, "restored_table": "arn"}, "restored_stream"),
     ],
 )
 def test_a_wrong_setting_is_one_line_that_names_it(context: dict[str, Any], named: str) -> None:

@@ -3,6 +3,7 @@
 AWS's emulators pay no attention to what a batch's answer reports, so the batches are made here.
 """
 
+import json
 import random
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,6 +18,7 @@ from app.events.types import Confidential, Event, Operation, Undeliverable
 from app.lambda_handler import Handler
 from app.storage import keys
 from app.storage.table import Key
+from infra.bundle import ROOT
 from tests.api.world import World
 
 LEASE = 45
@@ -244,3 +246,15 @@ def test_a_store_that_does_not_answer_fails_its_part_alone(stream: Stream) -> No
         answer = handler({"Records": [record for _, record in made]}, None)
     assert [one["itemIdentifier"] for one in answer["batchItemFailures"]] == theirs
     assert len(stream.waiting()) == len(theirs)
+
+
+def test_the_owner_can_have_everything_delivered_that_waits(stream: Stream) -> None:
+    """What `infra/sweep.json` is for, after the stream has given up."""
+    made = stream.happened(60)
+    sweep = json.loads((ROOT / "infra" / "sweep.json").read_text())
+    assert {record["dynamodb"]["Keys"]["pk"]["S"] for record in sweep["Records"]} == {
+        keys.outbox_partition(shard) for shard in range(keys.OUTBOX_SHARDS)
+    }
+    assert stream.handler(sweep, None) == {"batchItemFailures": []}
+    assert set(stream.receiver.taken) == {event.id for event, _ in made}
+    assert stream.waiting() == []
