@@ -383,3 +383,13 @@ def test_what_was_deleted_or_never_was_answers_alike(client: Client) -> None:
 
 def test_the_deployment_says_that_it_is_well(client: Client) -> None:
     assert client.read_health().done()["status"] == "ok"
+
+
+def test_an_administrator_finds_the_application_its_issuer_and_a_user(
+    client: Client, app: str, email: str, grant: Grant
+) -> None:
+    assert app in {one["id"] for one in every_page(client.list_applications)}
+    configuration = client.read_configuration(app).done()
+    assert configuration["issuer"].endswith(f"/v1/applications/{app}")
+    me = client.read_me(app, grant["accessToken"]).done()
+    assert client.read_user(app, me["id"]).done()["email"] == email
