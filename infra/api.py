@@ -2,18 +2,16 @@
 
 import json
 
-from aws_cdk import RemovalPolicy
 from aws_cdk import aws_apigatewayv2 as gateway
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_route53 as route53
 from aws_cdk import aws_route53_targets as targets
 from aws_cdk.aws_apigatewayv2_integrations import HttpLambdaIntegration
 from constructs import Construct
 
 from infra.config import Config
-from infra.function import days
+from infra.function import log_group
 
 # No path and no query: either may hold a token.
 LINE = {
@@ -34,12 +32,7 @@ class Api(Construct):
 
     def __init__(self, scope: Construct, name: str, *, config: Config) -> None:
         super().__init__(scope, name)
-        self.log_group = logs.LogGroup(
-            self,
-            "Logs",
-            retention=days(config.log_days),
-            removal_policy=RemovalPolicy.DESTROY if config.removable else RemovalPolicy.RETAIN,
-        )
+        self.log_group = log_group(self, config)
         self.api = gateway.HttpApi(
             self,
             "Api",
@@ -68,7 +61,7 @@ class Api(Construct):
                 api_id=self.api.api_id,
                 domain_name=domain.name,
                 stage="$default",
-            ).add_dependency(self.stage)
+            ).add_resource_dependency(self.stage)
         self.url = config.public_url or (
             f"https://{config.domain_name}" if config.domain_name else self.api.api_endpoint
         )

@@ -33,12 +33,7 @@ class Function(Construct):
         environment: dict[str, str],
     ) -> None:
         super().__init__(scope, name)
-        self.log_group = logs.LogGroup(
-            self,
-            "Logs",
-            retention=days(config.log_days),
-            removal_policy=RemovalPolicy.DESTROY if config.removable else RemovalPolicy.RETAIN,
-        )
+        self.log_group = log_group(self, config)
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         self.log_group.grant_write(self.role)
         arm = config.platform.startswith("aarch64")
@@ -108,7 +103,17 @@ class Function(Construct):
         return dead
 
 
-def days(count: int) -> logs.RetentionDays:
+def log_group(scope: Construct, config: Config) -> logs.LogGroup:
+    """Where a construct's lines go."""
+    return logs.LogGroup(
+        scope,
+        "Logs",
+        retention=_days(config.log_days),
+        removal_policy=RemovalPolicy.DESTROY if config.removable else RemovalPolicy.RETAIN,
+    )
+
+
+def _days(count: int) -> logs.RetentionDays:
     """How long a log group keeps its lines, of what CloudWatch offers."""
     found = {one.name: one for one in logs.RetentionDays}
     words = {1: "ONE_DAY", 7: "ONE_WEEK", 14: "TWO_WEEKS", 30: "ONE_MONTH", 90: "THREE_MONTHS"}

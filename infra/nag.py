@@ -8,6 +8,7 @@ REASONS = {
     "AwsSolutions-APIG4": "Routes of sign-in are public; the application authorizes each request.",
     "AwsSolutions-L1": "Python 3.13 is what the service is tested with.",
     "AwsSolutions-SMG4": "The first admin key is rotated by its owner: clients hold it too.",
+    "Annotation::@aws-cdk/aws-lambda:snapStartRequirePublish": "The alias publishes each version.",
     "AwsSolutions-SQS3": "The queue is itself the stream's queue of dead letters.",
 }
 TRACING = "X-Ray's actions know no resource."
