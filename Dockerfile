@@ -5,9 +5,11 @@
 #
 #   docker build --target lambda -t passerine-lambda .
 #
+# Both bases are pinned; take newer ones by --build-arg, or here.
+#
 # On Lambda the zip that `cdk deploy` makes is the better choice: SnapStart takes no images.
-ARG PYTHON_IMAGE=python:3.13-slim-bookworm
-ARG LAMBDA_IMAGE=public.ecr.aws/lambda/python:3.13
+ARG PYTHON_IMAGE=python:3.13-slim-bookworm@sha256:ed86c82274b3c69b52fb5820f358f0bd7df0b603332063cb5c6e32bd220c3e6e
+ARG LAMBDA_IMAGE=public.ecr.aws/lambda/python:3.13.2026.06.05.14
 
 FROM ${PYTHON_IMAGE} AS tools
 ENV PYTHONDONTWRITEBYTECODE=1 UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy
