@@ -169,9 +169,17 @@ class Call(Generic[B]):
         assert answer.status == self.success, f"{self.method} {self.path}: {answer}"
         return answer.body
 
-    def refused(self, status: int, code: str) -> None:
-        """Send it; it is refused with exactly this."""
+    def refused(self, status: int, code: str, *, within: float = 0.0) -> None:
+        """Send it; it is refused with exactly this.
+
+        Args:
+            within: seconds in which it may still be let in.
+        """
+        deadline = time.monotonic() + within
         answer = self.send()
+        while answer.status == self.success and time.monotonic() < deadline:
+            time.sleep(0.5)
+            answer = self.send()
         assert (answer.status, answer.code) == (status, code), f"{self}: {answer}"
 
 
@@ -183,12 +191,15 @@ class Client:
         url: where the service is.
         admin_key: sent with the operations of administrators.
         ledger: takes note of everything said.
+        settles: seconds in which each process of the deployment learns of an application's new
+            state.
     """
 
     url: str
     admin_key: str = field(repr=False)
     http: httpx.Client = field(repr=False)
     ledger: Ledger = field(default_factory=Ledger, repr=False)
+    settles: float = 0.0
 
     def __post_init__(self) -> None:
         self.ledger.keep(self.admin_key)

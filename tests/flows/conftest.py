@@ -7,12 +7,13 @@ They run against a server that this process starts, or, with `PASSERINE_TEST_URL
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
 import pytest
 
+from app.adapters.platform import CACHE_SECONDS
 from tests.cdk import Stack
 from tests.flows import invariants
 from tests.flows.aws import SesInbox
@@ -32,6 +33,7 @@ class Deployment:
         folder: its data folder, if this process has started it.
         transport: what carries requests there, if it is not the network.
         inbox: where its messages are read.
+        settles: see `Client`.
         ledger: takes note of what is said; at the end the invariants are checked with it.
     """
 
@@ -40,6 +42,7 @@ class Deployment:
     folder: Path | None = None
     transport: httpx.BaseTransport | None = field(default=None, repr=False)
     inbox: Callable[[Client], Inbox] = field(default=lambda client: LocalInbox(client=client))
+    settles: float = 0.0
     ledger: Ledger = field(default_factory=Ledger, repr=False)
 
 
@@ -70,7 +73,11 @@ def deployment_of(stack: Stack) -> Deployment:
         return SesInbox(client=client, endpoint=emulator.endpoint, tls=emulator.tls())
 
     return Deployment(
-        url=stack.url, admin_key=stack.admin_key, transport=stack.transport(), inbox=inbox
+        url=stack.url,
+        admin_key=stack.admin_key,
+        transport=stack.transport(),
+        inbox=inbox,
+        settles=CACHE_SECONDS + 1,  # the stream may wake an environment that answers clients too
     )
 
 
@@ -80,7 +87,7 @@ def connected(deployment: Deployment) -> Iterator[Client]:
     with opened_client(
         deployment.url, deployment.admin_key, deployment.ledger, deployment.transport
     ) as opened:
-        yield opened
+        yield replace(opened, settles=deployment.settles)
 
 
 @pytest.fixture(scope="session")

@@ -308,7 +308,7 @@ def test_a_suspended_application_serves_its_administrators_alone(
         client.read_me(app, grant["accessToken"]),
         client.read_jwks(app),
     ):
-        call.refused(403, "application_suspended")
+        call.refused(403, "application_suspended", within=client.settles)
     assert client.read_application(app).done()["userCount"] == 1
     client.update_application(app, applicationState=None, signUp="closed").done()
     client.read_me(app, grant["accessToken"]).done()
