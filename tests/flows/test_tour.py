@@ -1,5 +1,6 @@
 """The main flows, as a client sees them: told a base URL and an admin key, and nothing else."""
 
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -311,6 +312,7 @@ def test_a_suspended_application_serves_its_administrators_alone(
         call.refused(403, "application_suspended", within=client.settles)
     assert client.read_application(app).done()["userCount"] == 1
     client.update_application(app, applicationState=None, signUp="closed").done()
+    time.sleep(client.settles)
     client.read_me(app, grant["accessToken"]).done()
     client.create_user(app, "new-" + email, PASSWORD).refused(403, "sign_up_closed")
 
