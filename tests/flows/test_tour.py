@@ -322,6 +322,7 @@ def test_signing_keys_rotate_and_are_revoked(client: Client, app: str, grant: Gr
     assert before.keys() == {"current", "next"}
     client.revoke_key(app, before["current"]["kid"]).refused(409, "key_in_use")
     assert client.rotate_keys(app).done()["kid"] == before["next"]["kid"]
+    time.sleep(client.settles)
     after = {key["state"]: key for key in client.list_keys(app).done()["items"]}
     assert after["retired"]["kid"] == before["current"]["kid"]
     published = {key["kid"] for key in client.read_jwks(app).done()["keys"]}
@@ -329,7 +330,7 @@ def test_signing_keys_rotate_and_are_revoked(client: Client, app: str, grant: Gr
 
     client.read_me(app, grant["accessToken"]).done()
     client.revoke_key(app, before["current"]["kid"]).done()
-    client.read_me(app, grant["accessToken"]).refused(401, "invalid_token")
+    client.read_me(app, grant["accessToken"]).refused(401, "invalid_token", within=client.settles)
     newer = client.refresh(app, grant["refreshToken"]).done()
     client.read_me(app, newer["accessToken"]).done()
 
