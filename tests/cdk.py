@@ -150,19 +150,14 @@ class Stack:
 
 
 @contextmanager
-def deployed(folder: Path, assembly: Path, *, enforced: bool = False) -> Iterator[Stack]:
-    """The stack, bootstrapped and deployed; the emulator ends with the block.
-
-    Args:
-        enforced: whether each call needs its right, as on AWS.
-    """
+def deployed(folder: Path, assembly: Path) -> Iterator[Stack]:
+    """The stack, bootstrapped and deployed, on an emulator that asks each call's right of IAM."""
     with ExitStack() as stack:
-        emulator = stack.enter_context(emulated(folder, enforced=enforced))
+        emulator = stack.enter_context(emulated(folder, enforced=True))
         there = Stack(emulator=emulator, folder=folder)
         there.bootstrap()
         there.deploy(assembly)
-        if enforced:
-            _where_the_emulator_differs(there)
+        _where_the_emulator_differs(there)
         yield there
 
 

@@ -45,6 +45,7 @@ from app.storage.table import (
 log = logging.getLogger(__name__)
 
 
+BEFORE_SURROGATES = 0xD7FF
 BUSY_SECONDS = 8.0
 SWEEP_AFTER = 48 * 3600  # an expired row stays as long as DynamoDB may leave one
 IN_MEMORY = ":memory:"
@@ -247,7 +248,7 @@ def _behind(prefix: str) -> str | None:
         return None
     last = ord(kept[-1])
     # Bytes of UTF-8 are in the order of code points; surrogates are none of them.
-    return kept[:-1] + ("\ue000" if last == 0xD7FF else chr(last + 1))  # noqa: PLR2004
+    return kept[:-1] + ("\ue000" if last == BEFORE_SURROGATES else chr(last + 1))
 
 
 def _at(key: Key) -> tuple[str, str]:

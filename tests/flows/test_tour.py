@@ -32,8 +32,7 @@ PASSWORD = "a horse that nobody staples"
 OTHER = "another horse, in another field"
 
 
-DEPLOYED = ("cdk deploy", "cdk deploy with IAM enforced")
-WAYS = ("uvicorn on SQLite", "uvicorn on DynamoDB", *SHAPES, *DEPLOYED)
+WAYS = ("uvicorn on SQLite", "uvicorn on DynamoDB", *SHAPES, "cdk deploy")
 
 
 @pytest.fixture(scope="module", params=WAYS)
@@ -45,9 +44,9 @@ def deployment(
         with opened_deployment(folder / "data") as opened:
             yield opened
         return
-    if way in DEPLOYED:
+    if way == "cdk deploy":
         assembly = request.getfixturevalue("assembly")
-        with deployed(folder, assembly, enforced=way == DEPLOYED[1]) as on_aws:
+        with deployed(folder, assembly) as on_aws:
             yield deployment_of(on_aws)
         return
     with cloud(folder) as there, ExitStack() as stack:
