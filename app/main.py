@@ -18,6 +18,7 @@ from app.account import router as account
 from app.adapters import logs
 from app.api_keys import router as api_keys
 from app.applications import router as applications
+from app.audit import router as audit
 from app.common.errors import CannotStart, Refusal
 from app.messages import router as messages
 from app.recovery import pages as recovery_pages
@@ -50,6 +51,7 @@ TAGS = (
     "Keys",
     "Keys and discovery",
     "API keys",
+    "Audit",
     "Deployment",
 )
 # `me` and the pages stand before `{userId}`, so that none of them is taken for somebody's id.
@@ -66,6 +68,7 @@ ROUTERS = (
     recovery_pages.pages,
     users.admin,
     api_keys.admin,
+    audit.admin,
     site.public,
 )
 

@@ -3,15 +3,36 @@
 from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from app.applications.types import check_url
 from app.common.errors import CannotStart
+from app.limits.types import LONGEST_PERIOD, Limits, Rate
 from app.web.context import Network
 
 PREFIX = "PASSERINE_"
+DEFAULT = Limits()
+
+
+def _rate(given: object) -> object:
+    return Rate.parse(given) if isinstance(given, str) else given
+
+
+def _rates(given: object) -> object:
+    return tuple(map(Rate.parse, given.split(","))) if isinstance(given, str) else given
+
+
+ARate = Annotated[Rate, BeforeValidator(_rate)]
 
 
 class Settings(BaseModel):
@@ -75,6 +96,37 @@ class Settings(BaseModel):
     trusted_proxies: tuple[Network, ...] = Field(
         (), description="Networks, separated by commas, whose X-Forwarded-For is believed."
     )
+    rate_limits: Literal["on", "off"] = Field(
+        "on", description="`off` for load tests on one machine alone."
+    )
+    limit_sign_in: ARate = Field(
+        DEFAULT.sign_in, description="Wrong passwords for one account from one network."
+    )
+    limit_sign_in_longest_wait: int = Field(
+        DEFAULT.longest_wait,
+        ge=Limits.FIRST_WAIT,
+        le=LONGEST_PERIOD,
+        description="Seconds that the wait after more of them may grow to.",
+    )
+    limit_sign_in_account: ARate = Field(
+        DEFAULT.sign_in_account, description="Wrong passwords for one account from everywhere."
+    )
+    limit_sign_in_network: ARate = Field(
+        DEFAULT.sign_in_network, description="Wrong passwords for all accounts from one network."
+    )
+    limit_messages: Annotated[tuple[Rate, ...], BeforeValidator(_rates)] = Field(
+        DEFAULT.messages, description="Messages of one kind to one address."
+    )
+    limit_messages_network: ARate = Field(
+        DEFAULT.messages_network, description="Messages that one network asks for."
+    )
+    limit_sign_up_network: ARate = Field(
+        DEFAULT.sign_up_network, description="Sign-ups from one network."
+    )
+    limit_refresh: ARate = Field(
+        DEFAULT.refresh,
+        description="Refreshes of one session, and refused refresh tokens from one network.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least severe lines that are written."
     )
@@ -100,7 +152,7 @@ class Settings(BaseModel):
         except ValueError:
             raise ValueError("must be networks such as 10.0.0.0/8, with commas between") from None
 
-    @field_validator("log_level", "log_format", "store", "email", mode="before")
+    @field_validator("log_level", "log_format", "store", "email", "rate_limits", mode="before")
     @classmethod
     def _lower(cls, word: object) -> object:
         return word.lower() if isinstance(word, str) else word
@@ -111,9 +163,26 @@ class Settings(BaseModel):
             raise ValueError("EMAIL=smtp needs PASSERINE_SMTP_URL")
         if self.email == "ses" and "email_from" not in self.model_fields_set:
             raise ValueError("EMAIL=ses needs PASSERINE_EMAIL_FROM, an address that SES knows")
+        if self.rate_limits == "off" and self.store != "sqlite":
+            raise ValueError("RATE_LIMITS=off is for load tests with STORE=sqlite alone")
         if self.store == "dynamodb" and self.table_name is None:
             raise ValueError("STORE=dynamodb needs PASSERINE_TABLE_NAME")
         return self
+
+    @property
+    def limits(self) -> Limits:
+        """The limits that these settings ask for."""
+        return Limits(
+            on=self.rate_limits == "on",
+            sign_in=self.limit_sign_in,
+            longest_wait=self.limit_sign_in_longest_wait,
+            sign_in_account=self.limit_sign_in_account,
+            sign_in_network=self.limit_sign_in_network,
+            messages=self.limit_messages,
+            messages_network=self.limit_messages_network,
+            sign_up_network=self.limit_sign_up_network,
+            refresh=self.limit_refresh,
+        )
 
     def check_for_lambda(self) -> None:
         """Refuse what an execution environment without a disk cannot do.

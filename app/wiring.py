@@ -16,6 +16,8 @@ from app.api_keys.store import ApiKeyStore
 from app.applications.logic import Applications
 from app.applications.store import ApplicationStore
 from app.applications.types import Application
+from app.audit.logic import Journal
+from app.audit.store import AuditStore
 from app.common.clock import Clock
 from app.common.errors import CannotStart, StoreUnavailable
 from app.common.ids import Ids
@@ -23,15 +25,19 @@ from app.common.paging import Cursors
 from app.common.secrets import SealBroken, Sealer
 from app.events.logic import Dispatcher
 from app.events.store import Outbox
+from app.limits.logic import Allowances
+from app.limits.store import TallyStore
+from app.limits.types import Limits
 from app.messages.logic import Composer
 from app.messages.ports import Inbox
-from app.passwords.logic import Passwords
+from app.passwords.logic import Guesses, Passwords
 from app.recovery.logic import Recoveries
 from app.recovery.store import ResetStore
 from app.sessions.logic import Sessions
 from app.sessions.store import SessionStore
 from app.settings import Settings
 from app.signin.logic import SignIns
+from app.signin.store import EntranceStore
 from app.signing.logic import KeyRings
 from app.signing.store import RingStore
 from app.signup.logic import SignUps
@@ -47,12 +53,15 @@ from app.users.store import UserStore
 from app.web.access import Callers
 from app.web.context import Surroundings, loopback_origin
 from app.web.lane import Lane
+from app.web.pace import Pace
 from app.web.site import Site
 
 LOCK_FILE = "housekeeper.lock"
 REFRESH_PURPOSE = "refresh-token"
 CURSOR_PURPOSE = "cursor"
 HASHES_WAITING = 256
+# More than any of the routes that must not tell takes, with a call to KMS, on a machine at ease.
+PACE_SECONDS = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,10 +100,17 @@ class Ground:
     ids: Ids
     work: Work
     secret: DeploymentSecret
-    outbox: Outbox
+    journal: Journal
+    limits: Limits
 
 
-def build(settings: Settings, *, clock: Clock | None = None, probe: bool = True) -> Services:
+def build(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    probe: bool = True,
+    pace_seconds: float = PACE_SECONDS,
+) -> Services:
     """Make everything once.
 
     Args:
@@ -102,19 +118,23 @@ def build(settings: Settings, *, clock: Clock | None = None, probe: bool = True)
         clock: the system's, if none is given.
         probe: whether to fail now if store and key do not answer or do not fit each other,
             which a process that starts with its first request has no time for.
+        pace_seconds: how long the answers that must not tell take at least.
 
     Raises:
         CannotStart: a file or the database is not what it must be.
     """
     hour = clock or Clock()
     stands_on = platform(settings, hour)
-    ground = _ground(stands_on, hour)
+    ground = _ground(stands_on, hour, settings.limits)
     if probe:
         _probe(ground, stands_on)
-    return _services(settings, ground, stands_on, _use_cases(settings, ground, stands_on))
+    provided = _use_cases(settings, ground, stands_on, Pace(seconds=pace_seconds))
+    return _services(settings, ground, stands_on, provided)
 
 
-def _use_cases(settings: Settings, ground: Ground, stands_on: Platform) -> Mapping[type[Any], Any]:
+def _use_cases(
+    settings: Settings, ground: Ground, stands_on: Platform, pace: Pace
+) -> Mapping[type[Any], Any]:
     applications = _applications(ground, stands_on.cache_seconds)
     areas = _areas(ground, applications, settings)
     site = Site(
@@ -125,7 +145,8 @@ def _use_cases(settings: Settings, ground: Ground, stands_on: Platform) -> Mappi
     )
     lane = Lane(limiter=anyio.CapacityLimiter((os.cpu_count() or 1) + 1), queue=HASHES_WAITING)
     cursors = Cursors(key=lambda: ground.secret.derive(CURSOR_PURPOSE))
-    made = (*areas, _api_keys(ground, stands_on), site, lane, cursors, applications)
+    keys_ = _api_keys(ground, stands_on)
+    made = (*areas, keys_, site, lane, pace, cursors, applications, ground.journal)
     provided: dict[type[Any], Any] = {type(one): one for one in made}
     if settings.store == "sqlite" and isinstance(stands_on.mailer, Inbox):
         provided[Inbox] = stands_on.mailer
@@ -160,8 +181,9 @@ def _services(
     )
 
 
-def _ground(stands_on: Platform, clock: Clock) -> Ground:
+def _ground(stands_on: Platform, clock: Clock, limits: Limits) -> Ground:
     table, sealer, ids = stands_on.table, stands_on.sealer, Ids(clock=clock)
+    outbox = Outbox(table=table, sealer=sealer, clock=clock, ids=ids)
     return Ground(
         table=table,
         sealer=sealer,
@@ -169,7 +191,8 @@ def _ground(stands_on: Platform, clock: Clock) -> Ground:
         ids=ids,
         work=Work(table=table),
         secret=DeploymentSecret(table=table, sealer=sealer),
-        outbox=Outbox(table=table, sealer=sealer, clock=clock, ids=ids),
+        journal=Journal(outbox=outbox, store=AuditStore(table=table), clock=clock, ids=ids),
+        limits=limits,
     )
 
 
@@ -201,7 +224,7 @@ def _applications(ground: Ground, cache_seconds: int) -> Applications:
         store=ApplicationStore(table=ground.table, clock=ground.clock, cache_seconds=cache_seconds),
         rings=RingStore(table=ground.table),
         key_rings=KeyRings(sealer=ground.sealer, clock=ground.clock),
-        outbox=ground.outbox,
+        journal=ground.journal,
         work=ground.work,
         clock=ground.clock,
         ids=ground.ids,
@@ -211,6 +234,7 @@ def _applications(ground: Ground, cache_seconds: int) -> Applications:
 def _api_keys(ground: Ground, stands_on: Platform) -> ApiKeys:
     return ApiKeys(
         store=ApiKeyStore(table=ground.table),
+        journal=ground.journal,
         work=ground.work,
         clock=ground.clock,
         ids=ground.ids,
@@ -220,12 +244,13 @@ def _api_keys(ground: Ground, stands_on: Platform) -> ApiKeys:
 
 def _areas(ground: Ground, applications: Applications, settings: Settings) -> tuple[Any, ...]:
     """The use cases of users, from the bottom to the top."""
-    table, outbox, work, clock = ground.table, ground.outbox, ground.work, ground.clock
+    table, journal, work, clock = ground.table, ground.journal, ground.work, ground.clock
     users, session_store, passwords = UserStore(table=table), SessionStore(table=table), Passwords()
     sessions = Sessions(
         store=session_store,
         users=users,
-        outbox=outbox,
+        journal=journal,
+        limits=ground.limits,
         work=work,
         clock=clock,
         ids=ground.ids,
@@ -243,11 +268,13 @@ def _areas(ground: Ground, applications: Applications, settings: Settings) -> tu
         store=ResetStore(table=table),
         sessions=session_store,
         passwords=passwords,
-        outbox=outbox,
+        guesses=_guesses(ground),
+        allowances=_allowances(ground),
+        journal=journal,
         work=work,
         clock=clock,
     )
-    accounts = Users(store=users, outbox=outbox, work=work, clock=clock)
+    accounts = Users(store=users, journal=journal, work=work, clock=clock)
     return accounts, sessions, tokens, recoveries, *_entrances(ground, users, passwords, tokens)
 
 
@@ -261,21 +288,34 @@ def _entrances(
         passwords=passwords,
         sessions=tokens.sessions,
         tokens=tokens,
-        outbox=ground.outbox,
+        journal=ground.journal,
+        allowances=_allowances(ground),
         work=ground.work,
         clock=ground.clock,
         ids=ground.ids,
     )
     sign_ins = SignIns(
         users=users,
+        store=EntranceStore(table=ground.table),
         passwords=passwords,
+        guesses=_guesses(ground),
+        allowances=_allowances(ground),
         sessions=tokens.sessions,
         tokens=tokens,
-        outbox=ground.outbox,
+        journal=ground.journal,
         work=ground.work,
         clock=ground.clock,
     )
     return sign_ups, sign_ins
+
+
+def _guesses(ground: Ground) -> Guesses:
+    return Guesses(limits=ground.limits, clock=ground.clock)
+
+
+def _allowances(ground: Ground) -> Allowances:
+    store = TallyStore(table=ground.table)
+    return Allowances(limits=ground.limits, store=store, clock=ground.clock)
 
 
 def _known_issuer(settings: Settings) -> Any:
@@ -300,7 +340,7 @@ def _dispatcher(ground: Ground, platform: Platform) -> Dispatcher:
     # consumers drop repeats by the id, and a person cannot.
     courier = Courier(composer=Composer(), mailer=platform.mailer)
     return Dispatcher(
-        outbox=ground.outbox,
+        outbox=ground.journal.outbox,
         consumers=(*platform.consumers, courier),
         clock=ground.clock,
         lease_seconds=platform.lease_seconds,

@@ -23,6 +23,8 @@ class Config:
             SQS queues alone.
         memory_mb: of the function; CPU grows with it, one whole core at 1,769.
         snap_start: whether new environments start from a snapshot.
+        limits: those that are to differ from the service's defaults, such as
+            `MESSAGES=2/1m,10/1h SIGN_UP_NETWORK=100/5m`; the README lists them.
         x_ray: whether requests are traced.
         requests_per_second: that the API lets in.
         burst: that it lets in above them for a moment.
@@ -49,6 +51,7 @@ class Config:
     fifo_events: bool = True
     memory_mb: int = 1769
     snap_start: bool = True
+    limits: str = ""
     x_ray: bool = False
     requests_per_second: int = 200
     burst: int = 400
@@ -86,6 +89,11 @@ class Config:
         if bool(made.restored_table) != bool(made.restored_stream):
             raise SystemExit("cdk.json: passerine.restored_table needs passerine.restored_stream.")
         return made
+
+    def limit_variables(self) -> dict[str, str]:
+        """The limits as variables of the function, which refuses them itself if they are wrong."""
+        given = dict(one.partition("=")[::2] for one in self.limits.split())
+        return {f"PASSERINE_LIMIT_{name.upper()}": rate for name, rate in given.items()}
 
 
 def _read(name: str, text: str, kind: type) -> bool | int:

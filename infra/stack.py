@@ -68,6 +68,7 @@ class PasserineStack(Stack):
                 "PASSERINE_EMAIL": "ses",
                 "PASSERINE_EMAIL_FROM": config.email_from,
                 "PASSERINE_LOG_FORMAT": "json",
+                **config.limit_variables(),
             },
         )
         # Exactly these: the grants of CDK's constructs bring actions with wildcards.

@@ -22,6 +22,7 @@ import uv
 
 from infra.bundle import PYTHON, ROOT
 from tests.aws_emulator import CREDENTIALS, Emulator, emulated
+from tests.unlimited import unlimited
 
 NODE_MODULES = "PASSERINE_TEST_NODE_MODULES"
 STACK = "Passerine"
@@ -62,6 +63,9 @@ def synthesize(folder: Path, **context: str) -> Path:
         "email_from": SENDER,
         "email_identity": SENDER,
         "removable": "true",
+        "limits": " ".join(
+            f"{name.removeprefix('limit_')}={rate}" for name, rate in unlimited("dynamodb").items()
+        ),
         "platform": PLATFORM,
         "python": lambdas_python(),
         **context,

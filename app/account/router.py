@@ -13,6 +13,7 @@ from app.tokens.views import SignedIn
 from app.users.logic import UserChanges, Users
 from app.users.types import MetadataTooLarge
 from app.users.views import UserView, user_view
+from app.web.access import Asking
 from app.web.bodies import DEFAULT_LIMIT, Body, Cursor, Limit, Listing, Metadata, View, examples
 from app.web.inject import provided
 from app.web.openapi import refusals
@@ -75,12 +76,12 @@ async def read_current_user(principal: SignedIn) -> UserView:
     responses=refusals(*ALWAYS, MetadataTooLarge),
 )
 def update_current_user(
-    principal: SignedIn, body: UpdateCurrentUserBody, uses: UsesUsers
+    principal: SignedIn, by: Asking, body: UpdateCurrentUserBody, uses: UsesUsers
 ) -> UserView:
     """Set the own metadata; `null` empties it."""
     named = "metadata" in body.model_fields_set
     changes = UserChanges(metadata=(body.metadata or {}) if named else None)
-    return user_view(uses.update(principal.application.id, principal.user.id, changes))
+    return user_view(uses.update(principal.application.id, principal.user.id, changes, by))
 
 
 @own.delete(
@@ -90,9 +91,9 @@ def update_current_user(
     status_code=204,
     responses=refusals(*ALWAYS),
 )
-def delete_current_user(principal: SignedIn, uses: UsesUsers) -> None:
+def delete_current_user(principal: SignedIn, by: Asking, uses: UsesUsers) -> None:
     """User, sign-in records, sessions and pending tokens are gone."""
-    uses.delete(principal.application.id, principal.user.id)
+    uses.delete(principal.application.id, principal.user.id, by)
 
 
 @own.get(
@@ -124,9 +125,9 @@ def list_current_user_sessions(
     status_code=204,
     responses=refusals(*ALWAYS),
 )
-def delete_current_user_sessions(principal: SignedIn, uses: UsesSessions) -> None:
+def delete_current_user_sessions(principal: SignedIn, by: Asking, uses: UsesSessions) -> None:
     """Every session ends, this one too."""
-    uses.end_all(principal.user)
+    uses.end_all(principal.user, by)
 
 
 @own.delete(
@@ -136,6 +137,8 @@ def delete_current_user_sessions(principal: SignedIn, uses: UsesSessions) -> Non
     status_code=204,
     responses=refusals(*ALWAYS, SessionNotFound),
 )
-def delete_current_user_session(principal: SignedIn, session_id: str, uses: UsesSessions) -> None:
+def delete_current_user_session(
+    principal: SignedIn, by: Asking, session_id: str, uses: UsesSessions
+) -> None:
     """The session's tokens are refused from then on."""
-    uses.end(principal.application.id, principal.user.id, session_id)
+    uses.end(principal.user, session_id, by)

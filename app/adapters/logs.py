@@ -8,7 +8,7 @@ from typing import Any
 
 from app.common.clock import rfc3339
 
-EXTRA = ("request_id", "operation", "application", "status", "milliseconds")
+EXTRA = ("request_id", "operation", "application", "status", "outcome", "milliseconds")
 
 
 class TextLines(logging.Formatter):

@@ -8,10 +8,12 @@ from datetime import datetime, timedelta
 
 from app.api_keys.store import ApiKeyStore
 from app.api_keys.types import PREFIX, SHOWN_CHARACTERS, ApiKey, ApiKeyNotFound, ExpiresInPast
+from app.audit.logic import Journal
+from app.audit.types import Unannounced
 from app.common.clock import Clock, parse_rfc3339, rfc3339
 from app.common.ids import ApiKeyId, ApplicationId, Ids, is_id
 from app.common.paging import Paged
-from app.common.principals import AdminPrincipal
+from app.common.principals import AdminPrincipal, Caller
 from app.common.secrets import TOKEN_BYTES, Secret, decode, digest, encode, new_token, same
 from app.storage.work import Work
 
@@ -31,6 +33,7 @@ class ApiKeys:
     """
 
     store: ApiKeyStore
+    journal: Journal
     work: Work
     clock: Clock
     ids: Ids
@@ -49,7 +52,12 @@ class ApiKeys:
         return None
 
     def create(
-        self, *, name: str, application_id: ApplicationId | None, expires: datetime | None
+        self,
+        by: Caller,
+        *,
+        name: str,
+        application_id: ApplicationId | None,
+        expires: datetime | None,
     ) -> tuple[ApiKey, Secret]:
         """A new key and, this once, the key itself.
 
@@ -70,14 +78,18 @@ class ApiKeys:
             created=rfc3339(now),
             expires=None if expires is None else rfc3339(expires),
         )
-        self.work.commit(self.store.creation(made))
+        told = {"apiKeyId": key_id, "applicationId": application_id}
+        self.work.commit(
+            self.store.creation(made),
+            *self.journal.note(Unannounced.API_KEY_CREATED, None, by, data=told),
+        )
         return made, secret
 
     def page(self, *, limit: int, after: str | None) -> Paged[ApiKey]:
         """Keys, oldest first."""
         return self.store.page(limit=limit, after=after)
 
-    def delete(self, key_id: str) -> None:
+    def delete(self, by: Caller, key_id: str) -> None:
         """Revoke a key.
 
         Raises:
@@ -85,7 +97,10 @@ class ApiKeys:
         """
         if not is_id(key_id):
             raise ApiKeyNotFound
-        self.work.commit(self.store.deletion(ApiKeyId(key_id)))
+        self.work.commit(
+            self.store.deletion(ApiKeyId(key_id)),
+            *self.journal.note(Unannounced.API_KEY_DELETED, None, by, data={"apiKeyId": key_id}),
+        )
 
     def _note_use(self, key: ApiKey) -> None:
         now = self.clock.now()

@@ -1,54 +1,22 @@
 """API keys on the wire."""
 
-import re
-from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-)
+from pydantic import ConfigDict, Field, StringConstraints
 
 from app.api_keys.logic import ApiKeys
 from app.api_keys.types import ApiKey, ApiKeyNotFound, ExpiresInPast
 from app.common.errors import ApplicationNotFound
 from app.common.ids import ApplicationId
 from app.common.paging import Cursors
-from app.web.access import DeploymentAdmin, RequireApplication
-from app.web.bodies import DEFAULT_LIMIT, Body, Cursor, Limit, Listing, View, examples
+from app.web.access import Asking, DeploymentAdmin, RequireApplication
+from app.web.bodies import DEFAULT_LIMIT, Body, Cursor, Limit, Listing, Moment, View, examples
 from app.web.inject import provided
 from app.web.openapi import refusals
 from app.web.routes import router
 
 Uses = Annotated[ApiKeys, provided(ApiKeys)]
 Signs = Annotated[Cursors, provided(Cursors)]
-DATE_TIME = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})",
-    re.IGNORECASE,
-)
-
-
-def _only_rfc3339(value: object) -> object:
-    """Refuse numbers and other forms that pydantic takes for a moment too (RFC 3339, 5.6)."""
-    if not isinstance(value, str) or not DATE_TIME.fullmatch(value):
-        raise ValueError("a date and time with its offset is needed, as RFC 3339 writes it")
-    return value
-
-
-def _in_utc(moment: datetime) -> datetime:
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("it lies outside of the years 1 to 9999") from None
-
-
-Expires = Annotated[
-    AwareDatetime, Field(strict=False), BeforeValidator(_only_rfc3339), AfterValidator(_in_utc)
-]
 
 admin = router("API keys")
 
@@ -62,7 +30,7 @@ class CreateApiKeyBody(Body):
     application_id: str | None = Field(
         None, max_length=64, description="The only application it administers; absent: all."
     )
-    expires: Expires | None = Field(None, description="RFC 3339; absent: never.")
+    expires: Moment | None = Field(None, description="RFC 3339; absent: never.")
 
 
 class ApiKeyView(View):
@@ -103,14 +71,20 @@ def _members(key: ApiKey) -> dict[str, str | None]:
     responses=refusals(ApplicationNotFound, ExpiresInPast),
 )
 def create_api_key(
-    _: DeploymentAdmin, body: CreateApiKeyBody, uses: Uses, exists: RequireApplication
+    _: DeploymentAdmin,
+    by: Asking,
+    body: CreateApiKeyBody,
+    uses: Uses,
+    exists: RequireApplication,
 ) -> NewApiKeyView:
     """Make a key for another administrator. `key` is shown this once."""
     application_id = None
     if body.application_id is not None:
         exists(body.application_id)
         application_id = ApplicationId(body.application_id)
-    made, secret = uses.create(name=body.name, application_id=application_id, expires=body.expires)
+    made, secret = uses.create(
+        by, name=body.name, application_id=application_id, expires=body.expires
+    )
     return NewApiKeyView.model_validate({**_members(made), "key": secret})
 
 
@@ -137,6 +111,6 @@ def list_api_keys(
     status_code=204,
     responses=refusals(ApiKeyNotFound),
 )
-def delete_api_key(_: DeploymentAdmin, api_key_id: str, uses: Uses) -> None:
+def delete_api_key(_: DeploymentAdmin, by: Asking, api_key_id: str, uses: Uses) -> None:
     """The key is refused from then on."""
-    uses.delete(api_key_id)
+    uses.delete(by, api_key_id)

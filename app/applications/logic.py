@@ -11,11 +11,12 @@ from app.applications.types import (
     ApplicationState,
     ApplicationSuspended,
 )
+from app.audit.logic import Journal
 from app.common.clock import Clock, rfc3339
 from app.common.errors import ApplicationNotFound
 from app.common.ids import ApplicationId, Ids, is_id
 from app.common.paging import Paged
-from app.events.store import Outbox
+from app.common.principals import Caller
 from app.events.types import Operation
 from app.signing.logic import KeyRings
 from app.signing.store import RingStore
@@ -30,7 +31,7 @@ class Applications:
     store: ApplicationStore
     rings: RingStore
     key_rings: KeyRings
-    outbox: Outbox
+    journal: Journal
     work: Work
     clock: Clock
     ids: Ids
@@ -58,7 +59,7 @@ class Applications:
             raise ApplicationSuspended
         return found
 
-    def create(self, settings: ApplicationSettings) -> Application:
+    def create(self, settings: ApplicationSettings, by: Caller) -> Application:
         """A new application; it can sign at once."""
         now = rfc3339(self.clock.now())
         application = Application(
@@ -68,7 +69,7 @@ class Applications:
         self.work.commit(
             *self.store.creation(application),
             self.rings.save(application.id, ring),
-            self.outbox.record(Operation.APPLICATION_CREATED, application.id),
+            *self.journal.record(Operation.APPLICATION_CREATED, application.id, by),
         )
         return application
 
@@ -87,16 +88,16 @@ class Applications:
             return found
         raise ApplicationNotFound
 
-    def update(self, application_id: str, changes: Mapping[str, Any]) -> None:
+    def update(self, application_id: str, changes: Mapping[str, Any], by: Caller) -> None:
         """Change settings; another signing algorithm takes effect at once, with new keys.
 
         Raises:
             ApplicationNotFound: there is none.
             TooManyKeys: the new algorithm needs keys, and the ring is full.
         """
-        self.work.retried(lambda: self._update(application_id, changes))
+        self.work.retried(lambda: self._update(application_id, changes, by))
 
-    def _update(self, application_id: str, changes: Mapping[str, Any]) -> None:
+    def _update(self, application_id: str, changes: Mapping[str, Any], by: Caller) -> None:
         old = self._require_now(application_id)
         settings = replace(old.settings, **changes)
         if settings == old.settings:
@@ -108,32 +109,32 @@ class Applications:
             turned = self.key_rings.rotated(old.id, ring, settings.signing_algorithm)
             writes = [
                 self.rings.save(old.id, turned),
-                self.outbox.record(Operation.APPLICATION_KEY_ROTATED, old.id),
+                *self.journal.record(Operation.APPLICATION_KEY_ROTATED, old.id, by),
             ]
             new = replace(new, keys_number=old.keys_number + 1)
         data: dict[str, Json] = {"changed": [_camel(name) for name in sorted(changes)]}
         self.work.commit(
             self.store.change(new),
-            self.outbox.record(Operation.APPLICATION_UPDATED, old.id, data=data),
+            *self.journal.record(Operation.APPLICATION_UPDATED, old.id, by, data=data),
             *writes,
         )
         self.store.forget(old.id)
 
-    def delete(self, application_id: str) -> None:
+    def delete(self, application_id: str, by: Caller) -> None:
         """Delete an application without users, and its keys with it.
 
         Raises:
             ApplicationNotFound: there is none.
             ApplicationHasUsers: a user is left.
         """
-        self.work.retried(lambda: self._delete(application_id))
+        self.work.retried(lambda: self._delete(application_id, by))
 
-    def _delete(self, application_id: str) -> None:
+    def _delete(self, application_id: str, by: Caller) -> None:
         old = self._require_now(application_id)
         self.work.commit(
             *self.store.deletion(old),
             self.rings.remove(old.id),
-            self.outbox.record(Operation.APPLICATION_DELETED, old.id),
+            *self.journal.record(Operation.APPLICATION_DELETED, old.id, by),
         )
         self.store.forget(old.id)
 
@@ -152,24 +153,24 @@ class Applications:
         """What verifiers may meet."""
         return self.ring(application).published(self.clock.seconds())
 
-    def rotate_keys(self, application_id: str) -> SigningKey:
+    def rotate_keys(self, application_id: str, by: Caller) -> SigningKey:
         """Make the published `next` key sign; the key that signs from now on.
 
         Raises:
             ApplicationNotFound: there is no such application.
             TooManyKeys: rotated too often within the life of a token.
         """
-        return self.work.retried(lambda: self._rotate(application_id))
+        return self.work.retried(lambda: self._rotate(application_id, by))
 
-    def _rotate(self, application_id: str) -> SigningKey:
+    def _rotate(self, application_id: str, by: Caller) -> SigningKey:
         application = self._require_now(application_id)
         old = self._ring_now(application.id)
         algorithm = application.settings.signing_algorithm
         ring = self.key_rings.rotated(application.id, old, algorithm)
-        self._save_ring(application.id, ring, {"kid": ring.current.kid})
+        self._save_ring(application.id, ring, {"kid": ring.current.kid}, by)
         return ring.current
 
-    def revoke_key(self, application_id: str, kid: str) -> None:
+    def revoke_key(self, application_id: str, kid: str, by: Caller) -> None:
         """Take a key out of the ring: tokens that it signed are refused at once.
 
         Raises:
@@ -177,20 +178,22 @@ class Applications:
             KeyNotFound: the ring has no such key.
             KeyInUse: it is the one that signs.
         """
-        self.work.retried(lambda: self._revoke(application_id, kid))
+        self.work.retried(lambda: self._revoke(application_id, kid, by))
 
-    def _revoke(self, application_id: str, kid: str) -> None:
+    def _revoke(self, application_id: str, kid: str, by: Caller) -> None:
         application = self._require_now(application_id)
         old = self._ring_now(application.id)
         ring = self.key_rings.without(application.id, old, kid)
-        self._save_ring(application.id, ring, {"revoked": kid})
+        self._save_ring(application.id, ring, {"revoked": kid}, by)
 
-    def _save_ring(self, application_id: ApplicationId, ring: Ring, data: dict[str, str]) -> None:
+    def _save_ring(
+        self, application_id: ApplicationId, ring: Ring, data: dict[str, str], by: Caller
+    ) -> None:
         rotated = Operation.APPLICATION_KEY_ROTATED
         self.work.commit(
             self.rings.save(application_id, ring),
             self.store.new_keys(application_id),
-            self.outbox.record(rotated, application_id, data={**data}),
+            *self.journal.record(rotated, application_id, by, data={**data}),
         )
         self.store.forget(application_id)
 

@@ -21,7 +21,7 @@ from app.applications.types import (
 )
 from app.common.paging import Cursors
 from app.signing.types import Algorithm, KeyInUse, KeyNotFound, KeyState, SigningKey, TooManyKeys
-from app.web.access import AdministeredApplication, ByApplication, DeploymentAdmin
+from app.web.access import AdministeredApplication, Asking, ByApplication, DeploymentAdmin
 from app.web.bodies import DEFAULT_LIMIT, Body, Cursor, Limit, Listing, View, examples
 from app.web.context import Context
 from app.web.inject import provided
@@ -185,16 +185,16 @@ def _key_view(key: SigningKey) -> SigningKeyView:
 )
 def create_application(
     _: DeploymentAdmin,
+    by: Asking,
     uses: Uses,
-    context: Context,
     response: Response,
     body: ApplicationBody | None = None,
 ) -> ApplicationView:
     """Make a tenant with its own users, signing keys and issuer. Every setting has a default."""
     settings = ApplicationSettings(**(body.changes() if body else {}))
-    application = uses.create(settings)
-    response.headers["Location"] = f"{context.origin}{application.path}"
-    return _view(application, 0, context.origin)
+    application = uses.create(settings, by)
+    response.headers["Location"] = f"{by.origin}{application.path}"
+    return _view(application, 0, by.origin)
 
 
 @admin.get("/v1/applications", operation_id="listApplications", summary="List applications")
@@ -229,15 +229,15 @@ def read_application(
     responses=refusals(TooManyKeys),
 )
 def update_application(
-    application_id: AdministeredApplication, body: ApplicationBody, uses: Uses, context: Context
+    application_id: AdministeredApplication, by: Asking, body: ApplicationBody, uses: Uses
 ) -> ApplicationView:
     """JSON merge: what is absent stays, `null` resets to the default.
 
     Another `signingAlgorithm` signs at once with new keys; verifiers fetch the set again when
     they meet the unknown `kid`.
     """
-    uses.update(application_id, body.changes())
-    return _view(*uses.read(application_id), context.origin)
+    uses.update(application_id, body.changes(), by)
+    return _view(*uses.read(application_id), by.origin)
 
 
 @admin.delete(
@@ -247,9 +247,9 @@ def update_application(
     status_code=204,
     responses=refusals(ApplicationHasUsers),
 )
-def delete_application(application_id: AdministeredApplication, uses: Uses) -> None:
+def delete_application(application_id: AdministeredApplication, by: Asking, uses: Uses) -> None:
     """Delete an application and destroy its keys. Refused while one user is left."""
-    uses.delete(application_id)
+    uses.delete(application_id, by)
 
 
 @keys.post(
@@ -259,13 +259,15 @@ def delete_application(application_id: AdministeredApplication, uses: Uses) -> N
     status_code=201,
     responses=refusals(TooManyKeys),
 )
-def rotate_application_keys(application_id: AdministeredApplication, uses: Uses) -> SigningKeyView:
+def rotate_application_keys(
+    application_id: AdministeredApplication, by: Asking, uses: Uses
+) -> SigningKeyView:
     """The published `next` key signs from now on, the current one retires, a new `next` is made.
 
     `next` is published ahead because gateways cache the set for up to 2 hours: let that much time
     pass between two rotations.
     """
-    return _key_view(uses.rotate_keys(application_id))
+    return _key_view(uses.rotate_keys(application_id, by))
 
 
 @keys.get(BASE + "/keys", operation_id="listApplicationKeys", summary="List the signing keys")
@@ -296,9 +298,11 @@ def list_application_keys(
     status_code=204,
     responses=refusals(KeyNotFound, KeyInUse),
 )
-def revoke_application_key(application_id: AdministeredApplication, kid: str, uses: Uses) -> None:
+def revoke_application_key(
+    application_id: AdministeredApplication, by: Asking, kid: str, uses: Uses
+) -> None:
     """Tokens signed by the key are refused at once, and it leaves the published set."""
-    uses.revoke_key(application_id, kid)
+    uses.revoke_key(application_id, kid, by)
 
 
 @public.get(

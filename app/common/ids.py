@@ -42,6 +42,12 @@ class Ids:
         return str(uuid.UUID(int=high | _VERSION_AND_VARIANT | chance))
 
 
+def first_id(moment: datetime) -> str:
+    """The least identifier of a moment: what was made earlier is less, what is made then is not."""
+    milliseconds = max(0, (moment - EPOCH) // MILLISECOND)
+    return str(uuid.UUID(int=(milliseconds << 80) | _VERSION_AND_VARIANT))
+
+
 def is_id(text: str) -> bool:
     """Whether a client's text has the form of one of our identifiers; others never reach a key."""
     try:

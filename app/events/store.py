@@ -46,6 +46,7 @@ class Outbox:
         operation: Operation,
         application_id: ApplicationId,
         *,
+        event_id: EventId | None = None,
         user_id: UserId | None = None,
         subject: str | None = None,
         data: Mapping[str, Json] | None = None,
@@ -56,12 +57,13 @@ class Outbox:
         Args:
             operation: what happened.
             application_id: where.
+            event_id: its id, if it has one already.
             user_id: to whom.
             subject: whose order it keeps, if it is not the user's or the application's.
             data: what consumers may know.
             confidential: what the message to a person is made of; sealed at rest.
         """
-        event = EventId(self.ids.new())
+        event = event_id or EventId(self.ids.new())
         ordered_by = user_id or subject or application_id
         sealed = None
         if confidential is not None:

@@ -44,6 +44,8 @@ class Composer:
         name = one_line(letter.application_name)
         moment = parse_rfc3339(created).astimezone(UTC)
         when = f"on {moment.day} {moment:%B %Y} at {moment:%H:%M} UTC"
+        if letter.place:
+            when += f" from the network {letter.place}"
         wording = self._wording(letter.kind, name, when)
         sender = (
             f"This message was sent by {name}." if name else "This message is about your account."

@@ -35,12 +35,17 @@ class MailerUnavailable(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Letter:
-    """What is to be written to whom. Its payload holds a secret: it is stored only sealed."""
+    """What is to be written to whom. Its payload holds a secret: it is stored only sealed.
+
+    Attributes:
+        place: the network that it was asked for from, roughly; empty if unknown.
+    """
 
     kind: MessageKind
     to: str
     application_name: str
     from_name: str
+    place: str = ""
     url: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
 
@@ -57,6 +62,7 @@ class Letter:
             "to": self.to,
             "applicationName": self.application_name,
             "fromName": self.from_name,
+            "place": self.place,
             "url": self.url,
             "token": self.token,
         }
@@ -69,6 +75,7 @@ class Letter:
             to=payload["to"],
             application_name=payload["applicationName"],
             from_name=payload["fromName"],
+            place=payload.get("place") or "",
             url=payload["url"],
             token=payload["token"],
         )

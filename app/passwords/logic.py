@@ -2,11 +2,17 @@
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from app.common.clock import Clock
+from app.common.ids import ApplicationId
 from app.common.secrets import encode
+from app.limits.logic import account_wait, memory_seconds, wait, with_failure
+from app.limits.store import SIGN_INS, counted, network_key
+from app.limits.types import Limits, Tally, TooManyAttempts
+from app.passwords.store import failed, unchanged
 from app.passwords.types import (
     MAX_LENGTH,
     Credential,
@@ -14,6 +20,7 @@ from app.passwords.types import (
     PasswordTooLong,
     PasswordTooShort,
 )
+from app.storage.work import Write
 
 # OWASP Password Storage Cheat Sheet: Argon2id with 19 MiB, two passes, one lane.
 MEMORY_KIB = 19_456
@@ -40,16 +47,17 @@ class Passwords:
         """Whether it is the password; without a credential it takes as long and says no."""
         from argon2.exceptions import InvalidHashError, VerificationError
 
-        stored = self._nobody() if credential is None else credential.hash
+        known = credential is not None and credential.hash is not None
+        stored = credential.hash if credential is not None and credential.hash else self._nobody()
         try:
             right = self._hasher().verify(stored, normal(password))
         except (VerificationError, InvalidHashError):
             return False
-        return bool(right) and credential is not None
+        return bool(right) and known
 
     def outdated(self, credential: Credential) -> bool:
         """Whether the hash was made with other parameters than today's."""
-        return bool(self._hasher().check_needs_rehash(credential.hash))
+        return bool(credential.hash and self._hasher().check_needs_rehash(credential.hash))
 
     def _nobody(self) -> str:
         """A hash that no password has, of the same cost as everybody's."""
@@ -58,6 +66,76 @@ class Passwords:
 
     def _hasher(self) -> Any:
         return _hasher(self.memory_kib, self.passes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """One typed password; hashed once for what is stored, however often the store is asked."""
+
+    passwords: Passwords
+    typed: str = field(repr=False)
+    _verdicts: dict[str | None, bool] = field(default_factory=dict, repr=False)
+
+    def fits(self, credential: Credential) -> bool:
+        if credential.hash not in self._verdicts:
+            self._verdicts[credential.hash] = self.passwords.verify(credential, self.typed)
+        return self._verdicts[credential.hash]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guesses:
+    """Bounds how many passwords anybody learns the truth about (NIST SP 800-63B-4, 3.2.2).
+
+    Whoever is over a limit is sent away before anything is compared. A verdict leaves the service
+    only with a commit that holds while nothing else was counted since the counts were read: a
+    wrong password is counted by it, a right one writes nothing for it. So a burst of parallel
+    guesses learns no more than the same guesses one after another.
+    """
+
+    limits: Limits
+    clock: Clock
+
+    def check(self, credential: Credential, tally: Tally, network: str) -> None:
+        """Let another guess pass.
+
+        Raises:
+            TooManyAttempts: this account, or this network, has to wait.
+        """
+        if not self.limits.on:
+            return
+        now, times = self.clock.seconds(), tally.times.get(SIGN_INS, ())
+        seconds = max(
+            account_wait(self.limits, credential.failures, network, now),
+            wait([self.limits.sign_in_network], times, now),
+        )
+        if seconds:
+            raise TooManyAttempts(retry_after=seconds)
+
+    def wrong(
+        self,
+        application_id: ApplicationId,
+        address_digest: str,
+        credential: Credential,
+        tally: Tally,
+        network: str,
+    ) -> list[Write]:
+        """The writes that count a wrong password, at its account and at its network."""
+        if not self.limits.on:
+            return []
+        now = self.clock.seconds()
+        failures = with_failure(self.limits, credential.failures, network, now)
+        ends = now + memory_seconds(self.limits)
+        rates = {SIGN_INS: [self.limits.sign_in_network]}
+        return [
+            failed(application_id, address_digest, credential, failures, ends=ends),
+            counted(network_key(application_id, network), tally, now, **rates),
+        ]
+
+    def right(
+        self, application_id: ApplicationId, address_digest: str, credential: Credential
+    ) -> Write:
+        """Writes nothing, but holds only while neither password nor counts have changed."""
+        return unchanged(application_id, address_digest, credential)
 
 
 @cache

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from app.common.errors import Kind, Refusal
+from app.limits.types import Failures
 
 MAX_LENGTH = 256
 # NFKC may make text longer or shorter; what arrives is bounded before it is normalised.
@@ -11,15 +12,17 @@ MAX_TYPED = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Credential:
-    """What is stored of a password.
+    """What is stored of a password, and of the wrong ones that were tried.
 
     Attributes:
-        hash: a PHC string (https://github.com/P-H-C/phc-string-format).
-        version: of the stored item.
+        hash: a PHC string (https://github.com/P-H-C/phc-string-format); `None` where nobody has
+            a password and yet somebody has tried some.
+        version: of the stored item; 0 while there is none.
     """
 
-    hash: str = field(repr=False)
+    hash: str | None = field(repr=False)
     version: int
+    failures: Failures = field(default_factory=Failures)
 
 
 class PasswordTooShort(Refusal):

@@ -11,7 +11,7 @@ from app.common.errors import Kind, Refusal
 from app.passwords.types import MAX_TYPED, PasswordTooLong, PasswordTooShort
 from app.recovery.logic import Recoveries
 from app.recovery.types import InvalidResetToken
-from app.web.access import ByApplication
+from app.web.access import Asking, ByApplication
 from app.web.bodies import LONGEST_TOKEN
 from app.web.forms import Form
 from app.web.inject import provided
@@ -35,6 +35,7 @@ def password_reset_page(application: OpenApplication, token: LinkToken = "") -> 
 @pages.post(PATH + "/form", response_class=HTMLResponse, include_in_schema=False)
 async def reset_by_form(
     application: OpenApplication,
+    by: Asking,
     form: Form,
     uses: Annotated[Recoveries, provided(Recoveries)],
     hashing: Annotated[Lane, provided(Lane)],
@@ -46,7 +47,9 @@ async def reset_by_form(
     if len(password) > MAX_TYPED:
         return _form(application, token, PasswordTooLong.detail)
     try:
-        await hashing.run(partial(uses.complete, application, token=token, password=password))
+        await hashing.run(
+            partial(uses.complete, application, token=token, password=password, by=by)
+        )
     except InvalidResetToken:
         return _refused()
     except Refusal as refusal:

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import ConfigDict
 
 from app.applications.types import Application, ApplicationSuspended
+from app.limits.types import TooManyAttempts
 from app.passwords.types import (
     InvalidCredentials,
     PasswordTooCommon,
@@ -17,18 +18,19 @@ from app.recovery.types import InvalidResetToken
 from app.tokens.types import InvalidToken
 from app.tokens.views import SignedIn
 from app.users.types import InvalidEmail
-from app.web.access import ByApplication
+from app.web.access import Asking, ByApplication
 from app.web.bodies import Body, Email, Empty, Password, Token, examples
-from app.web.context import Context
 from app.web.inject import provided
 from app.web.lane import Lane
 from app.web.openapi import refusals
+from app.web.pace import Pace
 from app.web.routes import router
 
 BASE = "/v1/applications/{application_id}/users"
 POLICY = (PasswordTooShort, PasswordTooLong, PasswordTooCommon)
 Uses = Annotated[Recoveries, provided(Recoveries)]
 Hashing = Annotated[Lane, provided(Lane)]
+Paced = Annotated[Pace, provided(Pace)]
 OpenApplication = Annotated[Application, ByApplication]
 
 public = router("Password reset")
@@ -65,11 +67,15 @@ class ChangePasswordBody(Body):
     response_description="The same answer, whether or not the address is known.",
     responses=refusals(ApplicationSuspended, InvalidEmail),
 )
-def request_password_reset(
-    application: OpenApplication, body: RequestPasswordResetBody, uses: Uses, context: Context
+async def request_password_reset(
+    application: OpenApplication,
+    by: Asking,
+    body: RequestPasswordResetBody,
+    uses: Uses,
+    pace: Paced,
 ) -> Empty:
     """Send a link that is good for 30 minutes; the link before it is void."""
-    uses.request(application, email=body.email, origin=context.origin)
+    await pace.keep(partial(uses.request, application, email=body.email, by=by))
     return Empty()
 
 
@@ -81,10 +87,16 @@ def request_password_reset(
     responses=refusals(ApplicationSuspended, InvalidResetToken, *POLICY),
 )
 async def update_password(
-    application: OpenApplication, body: UpdatePasswordBody, uses: Uses, hashing: Hashing
+    application: OpenApplication,
+    by: Asking,
+    body: UpdatePasswordBody,
+    uses: Uses,
+    hashing: Hashing,
 ) -> None:
     """Every session of the user ends, and a notice goes to the user."""
-    await hashing.run(partial(uses.complete, application, token=body.token, password=body.password))
+    await hashing.run(
+        partial(uses.complete, application, token=body.token, password=body.password, by=by)
+    )
 
 
 @own.put(
@@ -92,11 +104,13 @@ async def update_password(
     operation_id="changeCurrentUserPassword",
     summary="Change the own password",
     status_code=204,
-    responses=refusals(ApplicationSuspended, InvalidToken, InvalidCredentials, *POLICY),
+    responses=refusals(
+        ApplicationSuspended, InvalidToken, InvalidCredentials, TooManyAttempts, *POLICY
+    ),
 )
 async def change_current_user_password(
-    principal: SignedIn, body: ChangePasswordBody, uses: Uses, hashing: Hashing
+    principal: SignedIn, by: Asking, body: ChangePasswordBody, uses: Uses, hashing: Hashing
 ) -> None:
     """Every other session of the user ends, and a notice goes to the user."""
     current, new = body.current_password, body.new_password
-    await hashing.run(partial(uses.change, principal, current=current, new=new))
+    await hashing.run(partial(uses.change, principal, current=current, new=new, by=by))

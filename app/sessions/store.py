@@ -67,18 +67,20 @@ class SessionStore:
             expires_at=session.expires_at,
         )
 
-    def turn(self, session: Session, *, at: str, ip_address: str, expires_at: int) -> Write:
-        """Rotate: the next counter, if nobody has turned it since the session was read."""
+    def turn(self, session: Session, turned: Session) -> Write:
+        """Rotate, if nobody has turned the session since it was read."""
         return Update(
             key=keys.session(session.application_id, session.user_id, session.id),
             set={
-                "counter": session.counter + 1,
-                "rotated": at,
-                "lastUsed": at,
-                "ipAddress": ip_address,
+                "counter": turned.counter,
+                "rotated": turned.rotated,
+                "lastUsed": turned.last_used,
+                "ipAddress": turned.ip_address,
+                "turns": turned.turns,
+                "turnsSince": turned.turns_since,
             },
             when=(FieldIs("counter", session.counter),),
-            expires_at=expires_at,
+            expires_at=turned.expires_at,
         )
 
     def carry_over(self, session: Session, *, epoch: int) -> Write:
@@ -117,4 +119,6 @@ def _session(application_id: ApplicationId, user_id: UserId, item: Item) -> Sess
         epoch=int(str(body["epoch"])),
         ends=int(str(body["ends"])),
         expires_at=item.expires_at or 0,
+        turns=int(str(body.get("turns", 0))),
+        turns_since=int(str(body.get("turnsSince", 0))),
     )

@@ -17,6 +17,7 @@ class Session:
         epoch: the user's epoch that it belongs to.
         ends: seconds since 1970 when it ends however busy it is.
         expires_at: seconds since 1970 when it ends unless it is used before.
+        turns: how often it was turned since `turns_since`, seconds since 1970; for the limit.
     """
 
     id: SessionId
@@ -31,6 +32,8 @@ class Session:
     epoch: int
     ends: int
     expires_at: int
+    turns: int = 0
+    turns_since: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,14 +8,14 @@ from pydantic import ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.applications.types import Application, ApplicationSuspended
+from app.limits.types import TooManyAttempts
 from app.passwords.types import InvalidCredentials
 from app.sessions.types import InvalidRefreshToken
 from app.signin.logic import SignIns
 from app.tokens.views import GrantView, grant_view
 from app.users.types import InvalidEmail, UserSuspended
-from app.web.access import ByApplication
+from app.web.access import Asking, ByApplication
 from app.web.bodies import Body, Email, Password, Token, examples
-from app.web.context import Context
 from app.web.inject import provided
 from app.web.lane import Lane
 from app.web.openapi import refusals
@@ -75,14 +75,19 @@ class RevokeUserTokenBody(Body):
     operation_id="requestUserToken",
     summary="Sign in, or stay signed in",
     responses=refusals(
-        ApplicationSuspended, InvalidEmail, InvalidCredentials, InvalidRefreshToken, UserSuspended
+        ApplicationSuspended,
+        InvalidEmail,
+        InvalidCredentials,
+        InvalidRefreshToken,
+        UserSuspended,
+        TooManyAttempts,
     ),
 )
 async def request_user_token(
     application: OpenApplication,
+    by: Asking,
     body: RequestUserTokenBody,
     uses: Uses,
-    context: Context,
     hashing: Hashing,
 ) -> GrantView:
     """Give an address and a password, or a refresh token, for a new pair of tokens.
@@ -90,15 +95,14 @@ async def request_user_token(
     A refresh token is good once. Used again within 10 seconds it gets the session's current one;
     used later, the whole session ends.
     """
-    where: dict[str, Any] = {"origin": context.origin, "device": context.device}
     if body.refresh_token is not None:
         token = body.refresh_token
-        call = partial(uses.with_refresh_token, application, token=token, **where)
+        call = partial(uses.with_refresh_token, application, token=token, by=by)
         return grant_view(await anyio.to_thread.run_sync(call))
     assert body.email is not None
     assert body.password is not None
     email, password = body.email, body.password
-    sign_in = partial(uses.with_password, application, email=email, password=password, **where)
+    sign_in = partial(uses.with_password, application, email=email, password=password, by=by)
     return grant_view(await hashing.run(sign_in))
 
 
@@ -109,6 +113,8 @@ async def request_user_token(
     status_code=204,
     responses=refusals(ApplicationSuspended),
 )
-def revoke_user_token(application: OpenApplication, body: RevokeUserTokenBody, uses: Uses) -> None:
+def revoke_user_token(
+    application: OpenApplication, by: Asking, body: RevokeUserTokenBody, uses: Uses
+) -> None:
     """End the session of a refresh token (RFC 7009); an unknown one is answered alike."""
-    uses.revoke(application, token=body.refresh_token)
+    uses.revoke(application, token=body.refresh_token, by=by)

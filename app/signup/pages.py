@@ -10,7 +10,7 @@ from app.applications.types import Application
 from app.passwords.types import MAX_TYPED, InvalidCredentials
 from app.signup.logic import SignUps
 from app.signup.types import InvalidVerificationToken
-from app.web.access import ByApplication
+from app.web.access import Asking, ByApplication
 from app.web.bodies import LONGEST_TOKEN
 from app.web.forms import Form
 from app.web.inject import provided
@@ -34,6 +34,7 @@ def verification_page(application: OpenApplication, token: LinkToken = "") -> Re
 @pages.post(PATH + "/form", response_class=HTMLResponse, include_in_schema=False)
 async def verify_by_form(
     application: OpenApplication,
+    by: Asking,
     form: Form,
     uses: Annotated[SignUps, provided(SignUps)],
     hashing: Annotated[Lane, provided(Lane)],
@@ -42,7 +43,7 @@ async def verify_by_form(
     token, password = form.get("token", ""), form.get("password", "")
     if len(token) > LONGEST_TOKEN or not 1 <= len(password) <= MAX_TYPED:
         return _form(application, token[:LONGEST_TOKEN], InvalidCredentials.detail)
-    call = partial(uses.verify, application, token=token, password=password)
+    call = partial(uses.verify, application, token=token, password=password, by=by)
     try:
         await hashing.run(call)
     except InvalidCredentials:

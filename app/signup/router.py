@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from app.applications.types import Application, ApplicationSuspended
+from app.limits.types import TooManyAttempts
 from app.passwords.types import (
     InvalidCredentials,
     PasswordTooCommon,
@@ -16,17 +17,18 @@ from app.signup.logic import SignUps
 from app.signup.types import InvalidVerificationToken, SignUpClosed
 from app.tokens.views import GrantView, grant_view
 from app.users.types import InvalidEmail, MetadataTooLarge
-from app.web.access import ByApplication
+from app.web.access import Asking, ByApplication
 from app.web.bodies import Body, Email, Empty, Metadata, Password, Token, examples
-from app.web.context import Context
 from app.web.inject import provided
 from app.web.lane import Lane
 from app.web.openapi import refusals
+from app.web.pace import Pace
 from app.web.routes import router
 
 BASE = "/v1/applications/{application_id}/users"
 Uses = Annotated[SignUps, provided(SignUps)]
 Hashing = Annotated[Lane, provided(Lane)]
+Paced = Annotated[Pace, provided(Pace)]
 OpenApplication = Annotated[Application, ByApplication]
 
 public = router("Sign-up")
@@ -75,29 +77,30 @@ class VerifyUserBody(Body):
         PasswordTooLong,
         PasswordTooCommon,
         MetadataTooLarge,
+        TooManyAttempts,
     ),
 )
 async def create_user(
     application: OpenApplication,
+    by: Asking,
     body: CreateUserBody,
     uses: Uses,
-    context: Context,
     hashing: Hashing,
+    pace: Paced,
 ) -> Empty:
     """Invite an address. A new one gets a verification link, a taken one a notice.
 
     The user exists once the link's token has come back with the same password.
     """
-    await hashing.run(
-        partial(
-            uses.request,
-            application,
-            email=body.email,
-            password=body.password,
-            metadata=body.metadata,
-            origin=context.origin,
-        )
+    request = partial(
+        uses.request,
+        application,
+        email=body.email,
+        password=body.password,
+        metadata=body.metadata,
+        by=by,
     )
+    await pace.keep(request, lane=hashing)
     return Empty()
 
 
@@ -109,11 +112,11 @@ async def create_user(
     response_description="The same answer, whether or not there was anything to send.",
     responses=refusals(ApplicationSuspended, InvalidEmail),
 )
-def send_email_verification(
-    application: OpenApplication, body: EmailBody, uses: Uses, context: Context
+async def send_email_verification(
+    application: OpenApplication, by: Asking, body: EmailBody, uses: Uses, pace: Paced
 ) -> Empty:
     """Send the latest invitation of an address again; its earlier link is void from then on."""
-    uses.send_again(application, email=body.email, origin=context.origin)
+    await pace.keep(partial(uses.send_again, application, email=body.email, by=by))
     return Empty()
 
 
@@ -125,9 +128,9 @@ def send_email_verification(
 )
 async def verify_user(
     application: OpenApplication,
+    by: Asking,
     body: VerifyUserBody,
     uses: Uses,
-    context: Context,
     hashing: Hashing,
 ) -> GrantView:
     """Complete a sign-up with the token of the message and the password of the sign-up.
@@ -140,8 +143,7 @@ async def verify_user(
             application,
             token=body.token,
             password=body.password,
-            origin=context.origin,
-            device=context.device,
+            by=by,
         )
     )
     return grant_view(grant)

@@ -11,10 +11,15 @@
 | profile | `app#{app}#user#{user}` | `profile` | every user operation, refresh |
 | session | `app#{app}#user#{user}` | `session#{session}` | every user operation, refresh |
 | owner of an address | `app#{app}#address#{digest}` | `owner` | sign-in, sign-up, reset |
-| password | `app#{app}#address#{digest}` | `password` | sign-in |
+| password, and wrong ones | `app#{app}#address#{digest}` | `password` | sign-in |
 | pending reset | `app#{app}#address#{digest}` | `reset` | reset, deletion |
 | latest invitation | `app#{app}#address#{digest}` | `pending` | resending, completion |
 | voided invitations | `app#{app}#address#{digest}` | `invitations` | sign-up, verification |
+| messages sent | `app#{app}#address#{digest}` | `messages` | sign-up, resending, reset |
+| tally of a network | `app#{app}#network#{network}` | `tally` | sign-in, sign-up, reset |
+| audit of an application | `app#{app}#audit#{shard}` | `{event}` | listAuditEvents |
+| audit of a user | `app#{app}#audit#user#{user}` | `{event}` | listAuditEvents |
+| audit of the deployment | `audit` | `{event}` | listDeploymentAuditEvents |
 | invitation | `app#{app}#invitation#{digest}` | `invitation` | verification |
 | reset token | `app#{app}#reset#{digest}` | `reset` | reset |
 | API key | `api-keys` | `{key id}` | every admin operation |
@@ -22,9 +27,10 @@
 | dead letters | `dead-letters` | `{event}` | the owner |
 
 Traffic is spread by user, by address or by token. What all users of an application share (the
-counter, the directory) is cut into `SHARDS` partitions by user id; the outbox likewise by its
-subject, which keeps the events of one user in order. Ids in keys are UUIDs, digests base64url:
-no separator can be smuggled in.
+counter, the directory, the audit trail) is cut into `SHARDS` partitions by id; the outbox likewise
+by its subject, which keeps the events of one user in order. What is counted for a network is
+written when something went wrong there, or a message is sent, and never by a good sign-in. Ids in
+keys are UUIDs, digests base64url, networks written by us: no separator can be smuggled in.
 
 What each operation asks of DynamoDB in a warm process, in calls and in request units (reads are
 strongly consistent: 1 unit for each 4 KB; a member of a transaction is 2 units for each KB), as
@@ -82,6 +88,7 @@ SESSION_PREFIX = "session#"
 APPLICATIONS = "applications"
 API_KEYS = "api-keys"
 DEAD_LETTERS = "dead-letters"
+DEPLOYMENT_AUDIT = "audit"
 
 
 def deployment_secret() -> Key:
@@ -100,9 +107,9 @@ def application_entry(app: ApplicationId) -> Key:
     return Key(APPLICATIONS, app)
 
 
-def shard_of(user: UserId) -> int:
-    """The shard of a user: from the random end of the id."""
-    return int(user[-4:], 16) % SHARDS
+def shard_of(an_id: str) -> int:
+    """The shard of a user or an event: from the random end of the id."""
+    return int(an_id[-4:], 16) % SHARDS
 
 
 def user_counter(app: ApplicationId, shard: int) -> Key:
@@ -153,6 +160,14 @@ def pending_invitation(app: ApplicationId, address_digest: str) -> Key:
     return Key(address_partition(app, address_digest), "pending")
 
 
+def sent_messages(app: ApplicationId, address_digest: str) -> Key:
+    return Key(address_partition(app, address_digest), "messages")
+
+
+def network_tally(app: ApplicationId, network: str) -> Key:
+    return Key(f"app#{app}#network#{network}", "tally")
+
+
 def invitation(app: ApplicationId, token_digest: str) -> Key:
     return Key(f"app#{app}#invitation#{token_digest}", "invitation")
 
@@ -185,6 +200,14 @@ def outbox_shard(partition: str) -> int | None:
 
 def outbox(shard: int, event: EventId) -> Key:
     return Key(outbox_partition(shard), event)
+
+
+def application_audit(app: ApplicationId, shard: int) -> str:
+    return f"app#{app}#audit#{shard}"
+
+
+def user_audit(app: ApplicationId, user: UserId) -> str:
+    return f"app#{app}#audit#user#{user}"
 
 
 def dead_letter(event: EventId) -> Key:

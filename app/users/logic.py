@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
+from app.audit.logic import Journal
 from app.common.clock import Clock, rfc3339
 from app.common.ids import ApplicationId, UserId, is_id
 from app.common.paging import Paged
-from app.events.store import Outbox
+from app.common.principals import Caller
 from app.events.types import Operation
 from app.storage.work import Json, Work, Write
 from app.users.store import ROWS_A_COMMIT, UserStore, as_text
@@ -27,6 +28,15 @@ class UserChanges:
     state: UserState | None = None
     metadata: dict[str, Json] | None = None
     app_metadata: dict[str, Json] | None = None
+
+    def named(self) -> list[str]:
+        """The members of the wire that are to change."""
+        given = {
+            "state": self.state,
+            "metadata": self.metadata,
+            "appMetadata": self.app_metadata,
+        }
+        return [name for name, value in given.items() if value is not None]
 
     def check(self) -> None:
         """Refuse metadata beyond its bounds.
@@ -53,7 +63,7 @@ class Users:
     """The accounts of an application."""
 
     store: UserStore
-    outbox: Outbox
+    journal: Journal
     work: Work
     clock: Clock
 
@@ -81,7 +91,9 @@ class Users:
         """Users, newest first."""
         return self.store.page(application_id, limit=limit, after=after)
 
-    def update(self, application_id: ApplicationId, user_id: str, changes: UserChanges) -> User:
+    def update(
+        self, application_id: ApplicationId, user_id: str, changes: UserChanges, by: Caller
+    ) -> User:
         """Change an account; suspending it ends every session.
 
         Raises:
@@ -89,9 +101,11 @@ class Users:
             MetadataTooLarge: the metadata is.
         """
         changes.check()
-        return self.work.retried(lambda: self._update(application_id, user_id, changes))
+        return self.work.retried(lambda: self._update(application_id, user_id, changes, by))
 
-    def _update(self, application_id: ApplicationId, user_id: str, changes: UserChanges) -> User:
+    def _update(
+        self, application_id: ApplicationId, user_id: str, changes: UserChanges, by: Caller
+    ) -> User:
         user = self.require(application_id, user_id)
         values: dict[str, Json] = {}
         if changes.metadata is not None:
@@ -111,19 +125,22 @@ class Users:
             )
             if new_state is UserState.SUSPENDED:
                 operation = Operation.USER_SUSPENDED
-        event = self.outbox.record(operation, application_id, user_id=user.id)
-        self.work.commit(*writes, event)
+        told: dict[str, Json] = {"changed": [*changes.named()]}
+        recorded = self.journal.record(
+            operation, application_id, by, user_id=user.id, email=user.email, data=told
+        )
+        self.work.commit(*writes, *recorded)
         return self.require(application_id, user_id)
 
-    def delete(self, application_id: ApplicationId, user_id: str) -> None:
+    def delete(self, application_id: ApplicationId, user_id: str, by: Caller) -> None:
         """Delete an account with its sign-in records, sessions and pending tokens.
 
         Raises:
             UserNotFound: this application has no such user.
         """
-        self.work.retried(lambda: self._delete(application_id, user_id))
+        self.work.retried(lambda: self._delete(application_id, user_id, by))
 
-    def _delete(self, application_id: ApplicationId, user_id: str) -> None:
+    def _delete(self, application_id: ApplicationId, user_id: str, by: Caller) -> None:
         # The two records are read before what hangs on them: whatever is added later changes
         # one of them, and the commit is refused.
         user = self.require(application_id, user_id)
@@ -135,7 +152,9 @@ class Users:
         belongings = [*sessions, *self.store.of_address(user)]
         self.work.commit(
             *self.store.deletion(user, owner_version, belongings),
-            self.outbox.record(Operation.USER_DELETED, application_id, user_id=user.id),
+            *self.journal.record(
+                Operation.USER_DELETED, application_id, by, user_id=user.id, email=user.email
+            ),
         )
 
 

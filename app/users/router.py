@@ -9,7 +9,7 @@ from app.common.paging import Cursors
 from app.users.logic import UserChanges, Users
 from app.users.types import InvalidEmail, MetadataTooLarge, UserNotFound, UserState
 from app.users.views import AdminUserView, admin_user_view
-from app.web.access import AdministeredApplication
+from app.web.access import AdministeredApplication, Asking
 from app.web.bodies import (
     DEFAULT_LIMIT,
     Body,
@@ -90,10 +90,14 @@ def read_user(application_id: AdministeredApplication, user_id: str, uses: Uses)
     responses=refusals(UserNotFound, MetadataTooLarge),
 )
 def update_user(
-    application_id: AdministeredApplication, user_id: str, body: UpdateUserBody, uses: Uses
+    application_id: AdministeredApplication,
+    by: Asking,
+    user_id: str,
+    body: UpdateUserBody,
+    uses: Uses,
 ) -> AdminUserView:
     """Suspend a user or let them in again, and keep data about them."""
-    return admin_user_view(uses.update(application_id, user_id, body.changes()))
+    return admin_user_view(uses.update(application_id, user_id, body.changes(), by))
 
 
 @admin.delete(
@@ -103,6 +107,8 @@ def update_user(
     status_code=204,
     responses=refusals(UserNotFound),
 )
-def delete_user(application_id: AdministeredApplication, user_id: str, uses: Uses) -> None:
+def delete_user(
+    application_id: AdministeredApplication, by: Asking, user_id: str, uses: Uses
+) -> None:
     """Delete a user with their sign-in records, sessions and pending tokens."""
-    uses.delete(application_id, user_id)
+    uses.delete(application_id, user_id, by)

@@ -48,7 +48,7 @@ class UserStore:
             keys.address_partition(application_id, address.digest), limit=RECORDS
         )
         owner_key = keys.owner(application_id, address.digest)
-        owner = next((_owner(item) for item in page.items if item.key == owner_key), None)
+        owner = next((owner_of(item) for item in page.items if item.key == owner_key), None)
         return AddressRecords(address=address, owner=owner, items=tuple(page.items))
 
     def page(self, application_id: ApplicationId, *, limit: int, after: str | None) -> Paged[User]:
@@ -249,7 +249,8 @@ def _profile(user: User) -> Body:
     }
 
 
-def _owner(item: Item) -> Owner:
+def owner_of(item: Item) -> Owner:
+    """The owner that a stored record tells of."""
     return Owner(
         user_id=UserId(str(item.body["userId"])),
         email=str(item.body["email"]),

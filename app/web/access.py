@@ -11,7 +11,7 @@ from fastapi import Depends, Request
 
 from app.common.errors import ApplicationNotFound
 from app.common.ids import ApplicationId
-from app.common.principals import AdminPrincipal
+from app.common.principals import ActorKind, AdminPrincipal, Caller
 from app.web.context import Context
 from app.web.problems import InvalidApiKey, NotPermitted
 
@@ -48,6 +48,7 @@ def _key_holder(request: Request) -> AdminPrincipal:
     admin = _callers(request).admin(offered[0]) if len(offered) == 1 else None
     if admin is None:
         raise InvalidApiKey
+    request.state.actor = ActorKind.ADMIN, admin.key_id
     return admin
 
 
@@ -70,6 +71,7 @@ def application_admin(request: Request, application_id: str) -> ApplicationId:
 
 def open_application(request: Request, application_id: str) -> Any:
     """The application of a public route, unless it is suspended."""
+    request.state.actor = ActorKind.PUBLIC, None
     return _callers(request).open_application(application_id)
 
 
@@ -80,7 +82,9 @@ def signed_in_user(request: Request, application_id: str, context: Context) -> A
     scheme, _, token = headers[0].partition(" ") if len(headers) == 1 else ("", "", "")
     if scheme.lower() != "bearer" or not token or " " in token:
         raise callers.no_token()
-    return callers.user(application_id, token, context.origin)
+    principal = callers.user(application_id, token, context.origin)
+    request.state.actor = ActorKind.USER, principal.user.id
+    return principal
 
 
 async def anyone() -> None:
@@ -101,6 +105,21 @@ AdministeredApplication = Annotated[ApplicationId, Depends(application_admin)]
 ByUser = Depends(signed_in_user)
 ByApplication = Depends(open_application)
 Anyone = Annotated[None, Depends(anyone)]
+
+
+async def _asking(request: Request, context: Context) -> Caller:
+    actor, actor_id = request.state.actor
+    return Caller(
+        actor=actor,
+        actor_id=actor_id,
+        origin=context.origin,
+        device=context.device,
+        request_id=context.request_id,
+    )
+
+
+# Who asks, as the route's own caller has shown; stands behind that one in the signature.
+Asking = Annotated[Caller, Depends(_asking)]
 
 
 async def _require_application(request: Request) -> Callable[[str], Any]:

@@ -1,9 +1,20 @@
 """What bodies, answers and queries have in common."""
 
+import re
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+)
 from pydantic.alias_generators import to_camel
 
 T = TypeVar("T")
@@ -11,6 +22,10 @@ T = TypeVar("T")
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 100
 LONGEST_TOKEN = 8192
+DATE_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})",
+    re.IGNORECASE,
+)
 
 
 class Body(BaseModel):
@@ -40,6 +55,23 @@ class Empty(View):
     """Nothing to tell."""
 
 
+def _only_rfc3339(value: object) -> object:
+    """Refuse numbers and other forms that pydantic takes for a moment too (RFC 3339, 5.6)."""
+    if not isinstance(value, str) or not DATE_TIME.fullmatch(value):
+        raise ValueError("a date and time with its offset is needed, as RFC 3339 writes it")
+    return value
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("it lies outside of the years 1 to 9999") from None
+
+
+Moment = Annotated[
+    AwareDatetime, Field(strict=False), BeforeValidator(_only_rfc3339), AfterValidator(_in_utc)
+]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items at most.")]
 Cursor = Annotated[
     str | None, Query(max_length=1024, description="`nextCursor` of the page before.")

@@ -94,8 +94,10 @@ class Frame:
                 return
         except Refusal as refusal:
             answer = of_refusal(refusal, request_id=request_id)
+            scope["state"]["outcome"] = refusal.code
         except Exception:
             log.exception("request %s failed", request_id)
+            scope["state"]["outcome"] = "internal_error"
             if begun:
                 raise
             detail = "Something went wrong on our side. Quote the request id when you report it."
@@ -161,6 +163,7 @@ def _log(scope: Scope, request_id: str, status: int, milliseconds: float) -> Non
             "operation": getattr(route, "operation_id", None) or "-",
             "application": scope.get("path_params", {}).get("application_id", "-"),
             "status": status,
+            "outcome": scope.get("state", {}).get("outcome", "ok"),
             "milliseconds": round(milliseconds, 1),
         },
     )

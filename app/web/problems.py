@@ -131,6 +131,7 @@ def challenge(code: str) -> str:
 
 async def on_refusal(request: Request, refusal: Exception) -> Response:
     assert isinstance(refusal, Refusal)
+    request.state.outcome = refusal.code
     if getattr(request.scope.get("route"), "response_class", None) is HTMLResponse:
         status, text = STATUSES[refusal.kind], refusal.detail
         return html_response("refused.html", status=status, heading=title(refusal.code), text=text)
@@ -142,7 +143,7 @@ async def on_http_exception(request: Request, exception: Exception) -> Response:
     status = exception.status_code
     fallback = ("bad_request", "The request cannot be read.")
     code, detail = HTTP_CODES.get(status, fallback)
-    request_id = request.state.request_id
+    request_id, request.state.outcome = request.state.request_id, code
     headers = {"Allow": _allowed(request)} if status == HTTP_405 else exception.headers
     return problem(status, code, detail, request_id=request_id, headers=headers)
 
@@ -168,7 +169,7 @@ async def on_invalid(request: Request, exception: Exception) -> Response:
         for error in exception.errors()
     ]
     detail = "Some members of the request are missing or wrong: see `errors`."
-    request_id = request.state.request_id
+    request_id, request.state.outcome = request.state.request_id, VALIDATION_FAILED
     return problem(422, VALIDATION_FAILED, detail, request_id=request_id, errors=errors)
 
 

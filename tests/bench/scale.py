@@ -23,7 +23,7 @@ from pathlib import Path
 
 from app.applications.logic import Applications
 from app.applications.types import Application, ApplicationSettings
-from app.common.principals import Device
+from app.common.principals import ActorKind, Caller, Device
 from app.passwords.logic import Passwords
 from app.settings import Settings
 from app.signin.logic import SignIns
@@ -37,7 +37,13 @@ from app.wiring import Services, build
 SMALL = 100
 CEILING = 1.3
 ORIGIN = "http://localhost:8000"
-DEVICE = Device(user_agent="bench", ip_address="127.0.0.1")
+CALLER = Caller(
+    actor=ActorKind.PUBLIC,
+    actor_id=None,
+    origin=ORIGIN,
+    device=Device(user_agent="bench", ip_address="127.0.0.1"),
+    request_id="bench",
+)
 PASSWORD = "a quiet little bird"
 CHEAP = Passwords(memory_kib=8, passes=1)
 
@@ -56,10 +62,10 @@ class World:
 
 
 def make(folder: Path, users: int) -> World:
-    services = build(Settings(data_dir=folder))
+    services = build(Settings(data_dir=folder, rate_limits="off"))
     applications: Applications = services.provided[Applications]
     settings = ApplicationSettings(name="Bench", signing_algorithm=Algorithm.ES256)
-    application = applications.create(settings)
+    application = applications.create(settings, CALLER)
     sign_ups: SignUps = replace(services.provided[SignUps], passwords=CHEAP)
     dispatcher = replace(services.housekeeper.dispatcher, consumers=())
     for number in range(users):
@@ -73,14 +79,14 @@ def make(folder: Path, users: int) -> World:
 
 def sign_up(sign_ups: SignUps, application: Application, email: str) -> None:
     """Sign up, take the token out of the outbox as the mailer would, and verify."""
-    sign_ups.request(application, email=email, password=PASSWORD, metadata={}, origin=ORIGIN)
-    outbox = sign_ups.outbox
+    sign_ups.request(application, email=email, password=PASSWORD, metadata={}, by=CALLER)
+    outbox = sign_ups.journal.outbox
     for shard in outbox.shards():
         for delivery in outbox.pending(shard):
             letter = outbox.open(delivery)
             if letter is not None and letter["to"] == email and letter["token"] is not None:
                 outbox.finish([delivery])
-                sign_ups.verify(application, token=letter["token"], password=PASSWORD)
+                sign_ups.verify(application, token=letter["token"], password=PASSWORD, by=CALLER)
                 return
     raise LookupError(email)
 
@@ -93,15 +99,13 @@ def operations(world: World) -> dict[str, Callable[[int], object]]:
 
     def sign_in(number: int) -> Grant:
         email = world.email(number * 7919)
-        return sign_ins.with_password(
-            app, email=email, password=PASSWORD, origin=ORIGIN, device=DEVICE
-        )
+        return sign_ins.with_password(app, email=email, password=PASSWORD, by=CALLER)
 
     held = [sign_in(0)]
 
     def refresh(_: int) -> None:
         token = held[0].refresh_token
-        held[0] = sign_ins.with_refresh_token(app, token=token, origin=ORIGIN, device=DEVICE)
+        held[0] = sign_ins.with_refresh_token(app, token=token, by=CALLER)
 
     def me(_: int) -> None:
         tokens.authenticate(app.id, held[0].access_token, ORIGIN)

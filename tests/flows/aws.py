@@ -23,6 +23,7 @@ from tests.aws_emulator import aws_emulator, environment, mail
 from tests.dynamodb_local import create_table, dynamodb_local
 from tests.flows.client import CHANGED, IN_USE, RESET, VERIFICATION, Client, Message
 from tests.gateway import Gateway, Shape
+from tests.unlimited import unlimited
 
 PUBLIC_URL = "https://auth.example.com"
 ADMIN_KEY = "an-admin-key-of-the-emulator-0123456789"
@@ -101,6 +102,7 @@ def cloud(folder: Path) -> Iterator[Cloud]:
             "ADMIN_API_KEY_SECRET": secret["ARN"],
             "EMAIL": "ses",
             "EMAIL_FROM": f"Passerine <{SENDER}>",
+            **{name.upper(): value for name, value in unlimited("dynamodb").items()},
         }
         yield Cloud(endpoint=endpoint, settings=settings, variables=variables, queue=queue, aws=aws)
 

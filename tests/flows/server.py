@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.unlimited import unlimited
+
 ROOT = Path(__file__).parents[2]
 READY_SECONDS = 60.0
 STOP_SECONDS = 20.0
@@ -78,9 +80,11 @@ def command(port: int, *options: str) -> list[str]:
 
 
 def environment(folder: Path, settings: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment with no settings of ours but the given ones."""
+    """This process's environment with no settings of ours but the given ones, and no limits."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PASSERINE_", "UVICORN_"))}
-    named = {f"PASSERINE_{name}": value for name, value in (settings or {}).items()}
+    given = dict(settings or {})
+    free = unlimited(given.get("STORE", "sqlite"))
+    named = {f"PASSERINE_{name.upper()}": value for name, value in {**free, **given}.items()}
     return {**kept, "PASSERINE_DATA_DIR": str(folder), **named}
 
 

@@ -25,6 +25,8 @@ OPERATIONS = {
     "rotateApplicationKeys": "POST {base}/keys",
     "listApplicationKeys": "GET {base}/keys",
     "revokeApplicationKey": "DELETE {base}/keys/{kid}",
+    "listAuditEvents": "GET {base}/audit-events",
+    "listDeploymentAuditEvents": "GET /v1/audit-events",
     "readApplicationJwks": "GET {base}/jwks.json",
     "readOpenIdConfiguration": "GET {base}/.well-known/openid-configuration",
     "createUser": "POST {base}/users",

@@ -111,7 +111,7 @@ def test_nothing_else_of_the_account_is_the_users_to_change(person: Person, name
 def test_a_deleted_account_is_gone_with_everything_under_it(world: World) -> None:
     tenant = world.tenant()
     other = tenant.user("bob@example.com")
-    before = [row for row in world.rows(tenant.id) if "outbox" not in row[0]]
+    before = [row for row in world.kept(tenant.id) if "outbox" not in row[0]]
     person = tenant.user(metadata={"secret": "wish"})
     person.signed_in()
     tenant.ask_reset()
@@ -122,11 +122,11 @@ def test_a_deleted_account_is_gone_with_everything_under_it(world: World) -> Non
     assert answer.status_code == 204
     assert answer.content == b""
     world.deliver()
-    left = [row for row in world.rows(tenant.id) if row not in before]
+    left = [row for row in world.kept(tenant.id) if row not in before]
     # A note that names nobody, and the counter, which says 1 again.
     assert sorted(row[1] for row in left if "count" not in row[0]) == ["invitations"]
-    assert world.rows(person.id) == []
-    assert world.rows(EMAIL) == []
+    assert world.kept(person.id) == []
+    assert world.kept(EMAIL) == []
     assert world.rows("wish") == []
     assert tenant.read()["userCount"] == 1
     assert other.call("GET").status_code == 200
@@ -177,10 +177,10 @@ def test_an_account_with_hundreds_of_sessions_is_deleted_whole(world: World) -> 
     tenant = world.tenant()
     person = tenant.user()
     _open_sessions(world, tenant, person, 250)
-    assert len(world.rows(f"user#{person.id}")) == 252
+    assert len(world.kept(f"user#{person.id}")) == 252
     assert person.call("DELETE").status_code == 204
     world.deliver()
-    assert world.rows(person.id) == []
+    assert world.kept(person.id) == []
     assert tenant.read()["userCount"] == 0
 
 

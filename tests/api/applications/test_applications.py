@@ -190,7 +190,7 @@ def test_a_deleted_application_is_gone_with_its_keys_and_its_tokens(world: World
     assert [item["id"] for item in listed] == [other.id]
     world.deliver()
     # What is left voids invitations of an address that it does not name, and goes in 48 hours.
-    assert [sort_key for _, sort_key, _ in world.rows(tenant.id)] == ["invitations"]
+    assert [sort_key for _, sort_key, _ in world.kept(tenant.id)] == ["invitations"]
 
 
 def test_an_application_with_a_user_is_not_deleted(world: World) -> None:

@@ -66,7 +66,7 @@ def _bad_keys(world: World, person: Person) -> Iterator[list[tuple[str, str]]]:
 def test_no_administrators_operation_answers_without_a_key(world: World) -> None:
     person = world.tenant().user()
     asked = [operation for operation in operations(world) if operation.admin]
-    assert len(asked) == 15
+    assert len(asked) == 17
     wrong = list(_bad_keys(world, person))
     before = sorted(world.rows(person.tenant.id))
     for operation in asked:

@@ -36,7 +36,7 @@ def test_an_unknown_address_gets_no_message_and_leaves_no_trace(tenant: Tenant) 
     known, unknown = tenant.ask_reset(), tenant.ask_reset("nobody@example.com")
     assert alike(known, unknown)
     assert tenant.world.messages("nobody@example.com") == []
-    assert tenant.world.rows("nobody") == []
+    assert tenant.world.kept("nobody") == []
     assert tenant.sign_up("nobody@example.com").status_code == 202
     told = tenant.world.events(Operation.PASSWORD_RESET_REQUESTED)
     assert [event.user_id is None for event in told] == [False, True]

@@ -79,7 +79,7 @@ def test_both_cost_one_hash_and_one_commit(place: Tenant, person: Person) -> Non
     assert [event.operation for event in unknown] == [Operation.USER_SIGN_IN_FAILED]
     assert known[0].user_id == person.id
     assert unknown[0].user_id is None
-    assert known[0].data == unknown[0].data == {}
+    assert known[0].data == unknown[0].data == {"reason": "wrong"}
 
 
 def test_asking_for_messages_is_answered_alike_whoever_it_is(place: Tenant, person: Person) -> None:

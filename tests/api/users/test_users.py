@@ -159,7 +159,7 @@ def test_a_deleted_user_is_gone(world: World) -> None:
     refused(person.admin("GET"), 404, "user_not_found")
     refused(person.call("GET"), 401, "invalid_token")
     world.deliver()
-    assert world.rows(person.id) == []
+    assert world.kept(person.id) == []
     assert tenant.read()["userCount"] == 0
 
 
