@@ -31,10 +31,9 @@ def wait(rates: Iterable[Rate], times: Iterable[int], now: int) -> int:
 def account_wait(limits: Limits, failures: Failures, network: str, now: int) -> int:
     """Seconds until another password may be tried at an account from a network."""
     everywhere = wait([limits.sign_in_account], failures.times, now)
-    until = failures.networks.get(network, Penalty()).until
-    # No wait that was given is longer: this one was given by a clock that ran ahead.
-    here = min(max(0, until - now), limits.longest_wait)
-    return max(everywhere, here)
+    here = failures.networks.get(network, Penalty()).until - now
+    # No wait that is given is longer: this one was given by a clock that ran ahead.
+    return max(everywhere, here if here <= limits.longest_wait else 0)
 
 
 def with_failure(limits: Limits, failures: Failures, network: str, now: int) -> Failures:

@@ -100,8 +100,8 @@ class Tally:
 def recent(times: Iterable[int], seconds: int, now: int) -> tuple[int, ...]:
     """The times that still count, in order.
 
-    A time counts while it is less than a period away from now, in either direction: a clock that
-    was ahead and is set right neither forgives what it has counted nor keeps anybody out for long.
+    A time counts while it is less than a period away from now, in either direction: what a clock
+    that ran ahead has counted keeps nobody out for longer than twice the period.
     """
     return tuple(sorted(time for time in times if abs(now - time) < seconds))
 

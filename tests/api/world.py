@@ -15,11 +15,11 @@ import httpx
 from anyio.from_thread import BlockingPortal
 from fastapi import FastAPI
 
-from app.adapters.platform import DATABASE
+from app.adapters.mailbox import Mailbox
+from app.adapters.platform import DATABASE, MAILBOX_FOLDER
 from app.common.clock import Clock
 from app.events.types import Event, Operation
 from app.main import create_app
-from app.messages.ports import Inbox
 from app.messages.types import Message, MessageKind
 from app.settings import Settings
 from app.wiring import Services, build
@@ -27,6 +27,7 @@ from tests.unlimited import unlimited
 
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 ORIGIN = "http://localhost"
+SENDER = "Passerine <no-reply@localhost>"
 ADMIN_KEY = "test-admin-key-0123456789abcdef"
 EMAIL = "ada@example.com"
 PASSWORD = "correct horse battery staple"
@@ -157,8 +158,7 @@ class World:
     def messages(self, to: str | None = None) -> list[Message]:
         """What was written to people, newest first."""
         self.deliver()
-        inbox = self.services.provided[Inbox]
-        assert isinstance(inbox, Inbox)
+        inbox = Mailbox(folder=self.folder / MAILBOX_FOLDER, sender=SENDER)
         return inbox.messages(to, limit=1000)
 
     def last_message(self, to: str, kind: MessageKind | None = None) -> Message:
@@ -292,7 +292,7 @@ class Person:
 def open_world(folder: Path, *, hour: Hour | None = None, **settings: Any) -> Iterator[World]:
     """A service in a folder; another one there, with the same `hour`, is its second worker."""
     hour = hour or Hour()
-    free = unlimited(settings.get("store", "sqlite"))
+    free = {} if "rate_limits" in settings else unlimited(settings.get("store", "sqlite"))
     given = {"data_dir": folder, "admin_api_key": ADMIN_KEY, **free, **settings}
     services = build(Settings(**given), clock=Clock(source=lambda: hour.now), pace_seconds=0)
     app = create_app(services)
