@@ -38,41 +38,45 @@ strongly consistent: 1 unit for each 4 KB; a member of a transaction is 2 units 
 
 | operation | read calls | read units | write calls | write units |
 | --- | --- | --- | --- | --- |
-| createApplication | 0 | 0 | 1 | 34 |
+| createApplication | 0 | 0 | 1 | 38 |
 | listApplications | 2 | 10 | 0 | 0 |
 | readApplication | 2 | 10 | 0 | 0 |
-| updateApplication | 2 | 10 | 1 | 4 |
-| createUser | 1 | 1 | 1 | 6 |
-| sendEmailVerification | 2 | 2 | 1 | 8 |
-| verifyUser | 3 | 3 | 2 | 23 |
-| requestUserToken (password) | 1 | 1 | 1 | 6 |
+| updateApplication | 2 | 10 | 1 | 6 |
+| createUser | 2 | 2 | 1 | 12 |
+| sendEmailVerification | 3 | 3 | 1 | 14 |
+| verifyUser | 3 | 3 | 2 | 31 |
+| requestUserToken (password) | 1 | 3 | 1 | 12 |
 | requestUserToken (refresh) | 1 | 2 | 1 | 1 |
-| revokeUserToken | 1 | 2 | 1 | 4 |
-| requestPasswordReset | 1 | 1 | 1 | 8 |
-| updatePassword | 2 | 2 | 1 | 12 |
-| changeCurrentUserPassword | 2 | 3 | 1 | 10 |
+| revokeUserToken | 1 | 2 | 1 | 8 |
+| requestPasswordReset | 2 | 2 | 1 | 16 |
+| updatePassword | 2 | 2 | 1 | 16 |
+| changeCurrentUserPassword | 3 | 4 | 1 | 14 |
 | readCurrentUser | 1 | 2 | 0 | 0 |
-| updateCurrentUser | 3 | 4 | 1 | 4 |
+| updateCurrentUser | 3 | 4 | 1 | 8 |
 | listCurrentUserSessions | 2 | 3 | 0 | 0 |
-| deleteCurrentUserSession | 2 | 4 | 1 | 4 |
-| deleteCurrentUserSessions | 1 | 2 | 1 | 6 |
-| deleteCurrentUser | 5 | 6 | 1 | 14 |
+| deleteCurrentUserSession | 2 | 4 | 1 | 8 |
+| deleteCurrentUserSessions | 1 | 2 | 1 | 10 |
+| deleteCurrentUser | 5 | 6 | 1 | 20 |
 | listUsers | 9 | 10 | 0 | 0 |
 | readUser | 1 | 1 | 0 | 0 |
-| updateUser | 2 | 2 | 1 | 4 |
-| deleteUser | 4 | 4 | 1 | 14 |
+| updateUser | 2 | 2 | 1 | 8 |
+| deleteUser | 4 | 4 | 1 | 20 |
 | readApplicationJwks | 0 | 0 | 0 | 0 |
 | readOpenIdConfiguration | 0 | 0 | 0 | 0 |
 | listApplicationKeys | 0 | 0 | 0 | 0 |
-| rotateApplicationKeys | 2 | 3 | 1 | 18 |
-| revokeApplicationKey | 2 | 3 | 1 | 18 |
-| createApiKey | 0 | 0 | 1 | 1 |
+| rotateApplicationKeys | 2 | 3 | 1 | 20 |
+| revokeApplicationKey | 2 | 3 | 1 | 20 |
+| createApiKey | 0 | 0 | 1 | 4 |
 | listApiKeys | 1 | 1 | 0 | 0 |
-| deleteApiKey | 0 | 0 | 1 | 2 |
+| deleteApiKey | 0 | 0 | 1 | 4 |
 | delivery of an event | 1 | 1 | 1 | 1 |
 | delivery of a message | 1 | 1 | 2 | 2 |
 | readHealth | 1 | 1 | 0 | 0 |
-| deleteApplication | 2 | 2 | 1 | 24 |
+| deleteApplication | 2 | 2 | 1 | 28 |
+| listAuditEvents | 8 | 8 | 0 | 0 |
+| listAuditEvents (of a user) | 1 | 2 | 0 | 0 |
+| listDeploymentAuditEvents | 1 | 1 | 0 | 0 |
+| requestUserToken (wrong password) | 1 | 3 | 1 | 10 |
 
 Sealed by KMS in place of a key file, a letter in the outbox is 250 bytes longer and a key ring
 1 KB.

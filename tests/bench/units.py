@@ -25,7 +25,6 @@ import httpx
 import pytest
 
 from app.adapters.dynamodb_table import DynamoDbTable
-from app.adapters.mailbox import Mailbox
 from tests.api.world import (
     EMAIL,
     NEW_PASSWORD,
@@ -39,7 +38,6 @@ from tests.api.world import (
 )
 from tests.dynamodb_local import client, create_table, dynamodb_local
 
-SENDER = "Passerine <no-reply@localhost>"
 KILOBYTE = 1024
 READS = {"GetItem", "BatchGetItem", "Query"}
 Row = tuple[str, int, float, int, float]
@@ -133,7 +131,9 @@ def metered(folder: Path) -> Iterator[tuple[World, Meter]]:
             patch.setenv(name, value)
         plain = stack.enter_context(closing(client(endpoint)))
         table = create_table(plain)
-        world = stack.enter_context(open_world(folder, store="dynamodb", table_name=table))
+        world = stack.enter_context(
+            open_world(folder, store="dynamodb", table_name=table, rate_limits="on")
+        )
         meter = Meter(plain=plain)
         assert isinstance(world.services.table, DynamoDbTable)
         meter.attach(world.services.table.client())
@@ -148,10 +148,12 @@ class Measuring:
     meter: Meter
     rows: list[Row] = field(default_factory=list)
 
-    def take(self, name: str, call: Callable[[], httpx.Response]) -> httpx.Response:
+    def take(
+        self, name: str, call: Callable[[], httpx.Response], *, refused: bool = False
+    ) -> httpx.Response:
         self.meter.calls.clear()
         answer = call()
-        assert answer.is_success, f"{name}: {answer.text}"
+        assert answer.is_success is not refused, f"{name}: {answer.text}"
         self.rows.append(self.meter.row(name))
         return answer
 
@@ -166,11 +168,14 @@ class Measuring:
         self.rows.append(self.meter.row(name))
         return answer
 
+    def later(self, tenant: Tenant) -> None:
+        """Let a minute pass, after which an address may be written to again."""
+        self.world.advance(60)
+        tenant.public("GET", "/jwks.json")  # what was remembered is, again
+
     def token(self, to: str = EMAIL) -> str:
         """What the newest message to an address carries."""
-        self.world.services.dispatcher.run_once()
-        mailbox = Mailbox(folder=self.world.folder / "mailbox", sender=SENDER)
-        token = mailbox.messages(to)[0].token
+        token = self.world.last_message(to).token
         assert token is not None
         return token
 
@@ -192,6 +197,7 @@ def measure(world: World, meter: Meter) -> list[Row]:
     _own_account(run, person.signed_in())
     _users(run, tenant)
     _rest(run, tenant)
+    _trails(run, tenant)
     return run.rows
 
 
@@ -209,6 +215,7 @@ def _applications(run: Measuring) -> Tenant:
 def _sign_up(run: Measuring, tenant: Tenant) -> Person:
     again = {"email": EMAIL}
     run.take("createUser", tenant.sign_up)
+    run.later(tenant)
     resend = "/users/verification/send"
     run.take("sendEmailVerification", lambda: tenant.public("POST", resend, again))
     token = run.token()
@@ -271,10 +278,22 @@ def _rest(run: Measuring, tenant: Tenant) -> None:
     run.take("listApiKeys", lambda: run.world.admin("GET", keys))
     run.take("deleteApiKey", lambda: run.world.admin("DELETE", f"{keys}/{made.json()['id']}"))
     run.deliver("delivery of an event", tenant.sign_in)
+    run.later(tenant)
     run.deliver("delivery of a message", tenant.ask_reset)
     run.take("readHealth", lambda: run.world.send("GET", "/health"))
     empty = run.world.tenant()
     run.take("deleteApplication", lambda: empty.admin("DELETE"))
+
+
+def _trails(run: Measuring, tenant: Tenant) -> None:
+    """What looking back costs, and a wrong password."""
+    user = body(tenant.admin("GET", "/users"))["items"][0]["id"]
+    trail = "/audit-events"
+    run.take("listAuditEvents", lambda: tenant.admin("GET", trail))
+    run.take("listAuditEvents (of a user)", lambda: tenant.admin("GET", f"{trail}?userId={user}"))
+    run.take("listDeploymentAuditEvents", lambda: run.world.admin("GET", "/v1/audit-events"))
+    wrong = "requestUserToken (wrong password)"
+    run.take(wrong, lambda: tenant.sign_in(EMAIL, NEW_PASSWORD), refused=True)
 
 
 def lines(folder: Path) -> list[str]:
