@@ -1,0 +1,89 @@
+"""A store may answer the parts of one read from different moments; no verdict rests on that.
+
+DynamoDB Developer Guide, "Isolation levels": a batch read, or a query, is no snapshot.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.storage.table import Item, Key
+from tests.api.world import EMAIL, NEW_PASSWORD, PASSWORD, Tenant, World, open_world, refused
+
+
+@pytest.fixture
+def workers(tmp_path: Path) -> Iterator[tuple[World, World]]:
+    with (
+        open_world(tmp_path) as one,
+        open_world(tmp_path, hour=one.hour) as other,
+    ):
+        yield one, other
+
+
+def tear(world: World, first: str, meanwhile: Callable[[], object]) -> None:
+    """Let the next read of several items see one of them as it was before something happens."""
+    table = world.services.table
+    whole = table.get_many
+
+    def torn(keys: list[Key]) -> dict[Key, Item]:
+        early = [key for key in keys if key.sk == first]
+        if not early:
+            return whole(keys)
+        object.__setattr__(table, "get_many", whole)
+        before = whole(early)
+        meanwhile()
+        return {**whole([key for key in keys if key not in early]), **before}
+
+    object.__setattr__(table, "get_many", torn)
+
+
+@pytest.mark.parametrize("first", ["password", "owner"])
+def test_an_old_password_begins_no_session_after_its_change(
+    workers: tuple[World, World], first: str
+) -> None:
+    one, other = workers
+    tenant = one.tenant()
+    person = tenant.user()
+    change = {"currentPassword": PASSWORD, "newPassword": NEW_PASSWORD}
+    elsewhere = Tenant(world=other, id=tenant.id)
+    tear(one, first, lambda: elsewhere.me(person.access, "PUT", "/password", change))
+    refused(tenant.sign_in(), 401, "invalid_credentials")
+    assert tenant.sign_in(EMAIL, NEW_PASSWORD).status_code == 200
+
+
+@pytest.mark.parametrize("first", ["password", "owner"])
+def test_a_deleted_user_is_not_let_in_by_what_was_read_before(
+    workers: tuple[World, World], first: str
+) -> None:
+    one, other = workers
+    tenant = one.tenant()
+    person = tenant.user()
+    elsewhere = Tenant(world=other, id=tenant.id)
+    tear(one, first, lambda: elsewhere.me(person.access, "DELETE"))
+    refused(tenant.sign_in(), 401, "invalid_credentials")
+    assert [row for row in one.kept(person.id) if not row[0].startswith("outbox")] == []
+
+
+@pytest.mark.parametrize("first", ["password", "owner"])
+def test_a_suspended_user_is_not_let_in_by_what_was_read_before(
+    workers: tuple[World, World], first: str
+) -> None:
+    one, other = workers
+    tenant = one.tenant()
+    person = tenant.user()
+    elsewhere = Tenant(world=other, id=tenant.id)
+    suspension = {"state": "suspended"}
+    tear(one, first, lambda: elsewhere.admin("PATCH", f"/users/{person.id}", suspension))
+    refused(tenant.sign_in(), 403, "user_suspended")
+
+
+def test_a_session_of_an_earlier_epoch_is_not_turned_on(workers: tuple[World, World]) -> None:
+    one, other = workers
+    tenant = one.tenant()
+    person = tenant.user()
+    elsewhere = Tenant(world=other, id=tenant.id)
+    tear(one, "profile", lambda: elsewhere.me(person.access, "DELETE", "/sessions"))
+    answer = tenant.refresh(person.refresh)
+    for token in [person.refresh, *([answer.json()["refreshToken"]] if answer.is_success else [])]:
+        refused(tenant.refresh(token), 401, "invalid_refresh_token")
