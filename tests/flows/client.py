@@ -84,6 +84,19 @@ class ApiKey(TypedDict):
     key: str  # this once, when it was made
 
 
+class AuditEvent(TypedDict):
+    id: str
+    time: str
+    operation: str
+    outcome: str
+    applicationId: str | None
+    actor: dict[str, str | None]
+    userId: str | None
+    email: str | None
+    ipAddress: str
+    requestId: str
+
+
 class KeySet(TypedDict):
     keys: list[dict[str, Any]]
 
@@ -325,6 +338,14 @@ class Client:
 
     def delete_api_key(self, key: str) -> Call[None]:
         return self._admin("DELETE", f"/v1/api-keys/{key}", 204)
+
+    # Audit
+
+    def list_audit_events(self, app: str, **query: str | int) -> Call[Listing[AuditEvent]]:
+        return self._admin("GET", _with(f"{_base(app)}/audit-events", query))
+
+    def list_deployment_audit_events(self, **query: str | int) -> Call[Listing[AuditEvent]]:
+        return self._admin("GET", _with("/v1/audit-events", query))
 
     def read_health(self) -> Call[dict[str, str]]:
         return self._public("GET", "/health")

@@ -383,6 +383,23 @@ def test_what_was_deleted_or_never_was_answers_alike(client: Client) -> None:
         client.sign_in(app, "ada@example.com", PASSWORD).refused(404, "application_not_found")
 
 
+def test_every_change_leaves_its_record(client: Client, app: str, email: str, grant: Grant) -> None:
+    user = client.read_me(app, grant["accessToken"]).done()["id"]
+    client.sign_in(app, email, OTHER).refused(401, "invalid_credentials")
+    client.update_user(app, user, state="suspended").done()
+    told = list(every_page(partial(client.list_audit_events, app), userId=user, limit=2))
+    assert [(event["operation"], event["outcome"]) for event in told] == [
+        ("userSuspended", "success"),
+        ("userSignInFailed", "failure"),
+        ("userSignedIn", "success"),
+        ("userCreated", "success"),
+    ]
+    assert [event["actor"]["type"] for event in told] == ["admin", "public", "user", "user"]
+    assert {event["email"] for event in told} == {email}
+    made = client.list_deployment_audit_events(operation="applicationCreated", limit=100).done()
+    assert app in {event["applicationId"] for event in made["items"]}
+
+
 def test_the_deployment_says_that_it_is_well(client: Client) -> None:
     assert client.read_health().done()["status"] == "ok"
 
