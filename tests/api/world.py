@@ -23,6 +23,8 @@ from app.main import create_app
 from app.messages.types import Message, MessageKind
 from app.settings import Settings
 from app.wiring import Services, build
+from tests.flows import invariants
+from tests.flows.ledger import Ledger
 from tests.unlimited import unlimited
 
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -34,8 +36,12 @@ PASSWORD = "correct horse battery staple"
 NEW_PASSWORD = "a wholly other set of words"
 AGENT = "Songbook/1.0"
 DAY = 24 * 3600
+REFUSED = 422
 # Elliptic keys are made in microseconds; RSA, the default, takes 100 ms for each application.
 QUICK = {"signingAlgorithm": "EdDSA"}
+
+# What was said to and by the services of each folder: two workers of one share it.
+LEDGERS: dict[Path, Ledger] = {}
 
 Headers = Mapping[str, str] | Sequence[tuple[str, str]]
 
@@ -104,14 +110,23 @@ class InProcess(httpx.BaseTransport):
 
 @dataclass(kw_only=True)
 class World:
-    """The service, and what a test does from outside or looks up inside."""
+    """The service, and what a test does from outside or looks up inside.
+
+    Attributes:
+        ledger: all that was said; at the end the invariants are checked with it.
+        bystanders: applications that nothing may happen to, with their rows.
+        spoilt: whether the test has broken something by hand, so that they need not hold.
+    """
 
     services: Services
     app: FastAPI
     hour: Hour
     folder: Path
     client: httpx.Client = field(repr=False)
+    ledger: Ledger = field(repr=False)
     delivered: list[Event] = field(default_factory=list)
+    spoilt: bool = False
+    bystanders: dict[str, list[tuple[str, str, str]]] = field(default_factory=dict, repr=False)
 
     def advance(self, seconds: float) -> None:
         self.hour.advance(seconds)
@@ -137,9 +152,14 @@ class World:
             sent.append(("X-Api-Key", key))
         if token is not None:
             sent.append(("Authorization", f"Bearer {token}"))
-        return self.client.request(
+        answer = self.client.request(
             method, path, content=content, headers=sent, extensions={"peer": peer}
         )
+        if answer.status_code != REFUSED:  # what was refused whole is no secret of anybody
+            self.ledger.sent(dict(sent), None if json is ABSENT else json)
+        lower = {name.lower(): value for name, value in answer.headers.items()}
+        self.ledger.received(method, path, answer.status_code, lower, answer.text)
+        return answer
 
     def admin(self, method: str, path: str, json: Any = ABSENT) -> httpx.Response:
         return self.send(method, path, json, key=ADMIN_KEY)
@@ -181,6 +201,26 @@ class World:
         with closing(sqlite3.connect(self.folder / DATABASE)) as database:
             found = database.execute("SELECT pk, sk, body FROM items").fetchall()
         return [row for row in found if any(containing in part for part in row)]
+
+    def bystander(self) -> None:
+        """Another application, with a user; whatever the test does, nothing happens to it."""
+        tenant = self.tenant()
+        tenant.user("bystander@example.com")
+        self.deliver()
+        self.bystanders[tenant.id] = self.rows(tenant.id)
+
+    def check(self) -> None:
+        """The invariants I1 to I7, over the raw store and all that was said in this world."""
+        for application, rows in self.bystanders.items():
+            assert self.rows(application) == rows, "something happened to a bystander"
+        now = self.hour.now.timestamp()
+        invariants.check_at_work(
+            self.folder,
+            invariants.read_rows(self.folder, now),
+            self.ledger,
+            content=[path.read_bytes() for path in self.folder.glob(f"{DATABASE}*")],
+            log="",
+        )
 
     def kept(self, containing: str = "") -> list[tuple[str, str, str]]:
         """The rows besides those of audit trails, which outlive what they tell of."""
@@ -301,7 +341,17 @@ def open_world(folder: Path, *, hour: Hour | None = None, **settings: Any) -> It
             transport=InProcess(app, portal), base_url=ORIGIN, headers={"User-Agent": AGENT}
         )
         with client, closing(services):
-            yield World(services=services, app=app, hour=hour, folder=folder, client=client)
+            world = World(
+                services=services,
+                app=app,
+                hour=hour,
+                folder=folder,
+                client=client,
+                ledger=LEDGERS.setdefault(folder, Ledger()),
+            )
+            yield world
+            if not world.spoilt and given.get("store", "sqlite") == "sqlite":
+                world.check()
 
 
 def tokens(answer: httpx.Response) -> dict[str, Any]:

@@ -20,6 +20,7 @@ SECRET_MEMBERS = {
     "key",
 }
 PUBLIC_FILES = ("/jwks.json", "/.well-known/openid-configuration")
+PUBLIC_FOLDERS = ("/static/", "/docs/")
 
 
 @dataclass(kw_only=True)
@@ -48,7 +49,7 @@ class Ledger:
         with self._lock:
             for name, value in headers.items():
                 if name.lower() in {"authorization", "x-api-key"}:
-                    self.secrets.add(value.removeprefix("Bearer "))
+                    self.secrets.add(str(value).removeprefix("Bearer "))
             self._note_secrets(body)
             if isinstance(body, dict) and isinstance(body.get("email"), str):
                 self.addresses.add(body["email"])
@@ -62,7 +63,8 @@ class Ledger:
             self.statuses[status] += 1
             if status >= 500:
                 self.faults.append(f"{method} {path}: {status} {text[:200]}")
-            if not path.endswith(PUBLIC_FILES) and headers.get("cache-control") != "no-store":
+            public = path.endswith(PUBLIC_FILES) or path.startswith(PUBLIC_FOLDERS)
+            if not public and headers.get("cache-control") != "no-store":
                 self.faults.append(
                     f"{method} {path}: {headers.get('cache-control')!r}, not no-store"
                 )

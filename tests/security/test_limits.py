@@ -37,6 +37,7 @@ BURST = 5 * PER_NETWORK
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     with open_world(tmp_path, rate_limits="on") as opened:
+        opened.bystander()
         yield opened
 
 
@@ -320,6 +321,8 @@ def two_workers(store: str, folder: Path) -> Iterator[tuple[World, World]]:
             settings |= {"store": "dynamodb", "table_name": create_table(client(endpoint))}
         one = stack.enter_context(open_world(folder, **settings))
         other = stack.enter_context(open_world(folder, hour=one.hour, **settings))
+        for world in (one, other):  # an app completes its routes at its first request
+            assert world.send("GET", "/health").status_code == 200
         yield one, other
 
 
@@ -374,12 +377,13 @@ def sign_up_from(peer: tuple[str, int], tenant: Tenant, email: str) -> httpx.Res
 def test_reg_20_a_network_signs_up_thirty_times_in_five_minutes(
     world: World, tenant: Tenant
 ) -> None:
+    before = len(world.messages())
     for number in range(30):
         assert tenant.sign_up(f"{number}@example.com").status_code == 202
         world.advance(1)
     assert waits(tenant.sign_up("31@example.com")) == 5 * MINUTE - 30
     assert sign_up_from(ELSEWHERE, tenant, "31@example.com").status_code == 202
-    assert len(world.messages()) == 31
+    assert len(world.messages()) == before + 31
     world.advance(5 * MINUTE - 30)
     assert tenant.sign_up("31@example.com").status_code == 202
 

@@ -27,6 +27,7 @@ def test_health_tells_the_version_and_the_store(shared: World) -> None:
 
 def test_without_its_store_the_service_says_so_and_when_to_ask_again(tmp_path: Path) -> None:
     with open_world(tmp_path / "data") as world:
+        world.spoilt = True
         tenant = world.tenant()
         person = tenant.user()
         world.services.close()

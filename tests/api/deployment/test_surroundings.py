@@ -230,6 +230,7 @@ def test_a_fault_inside_is_a_plain_500_with_the_request_id(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with open_world(tmp_path) as world:
+        world.spoilt = True
         tenant = world.tenant(allowedOrigins=["https://app.example"])
 
         @world.app.get("/fault")

@@ -183,6 +183,7 @@ USERS = 350
 @pytest.fixture(scope="module")
 def crowd(shared: World) -> Tenant:
     tenant = shared.tenant()
+    shared.spoilt = True  # nobody of them has a password
     users = shared.services.provided[Users]
     ids = Ids(clock=users.clock)
     application_id = ApplicationId(tenant.id)

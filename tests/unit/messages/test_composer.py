@@ -11,6 +11,7 @@ from app.messages.types import Letter, Message, MessageKind
 TOKEN = "k9-_Zq" + "A" * 37
 URL = f"https://app.example.com/verify?app=1&lang=de&token={TOKEN}"
 CREATED = "2026-11-05T09:04:59.120Z"
+PLACE = "203.0.113.0/24"
 LINKED = [MessageKind.EMAIL_VERIFICATION, MessageKind.PASSWORD_RESET]
 NOTICES = [MessageKind.ADDRESS_IN_USE, MessageKind.PASSWORD_CHANGED]
 HOSTILE = [
@@ -210,3 +211,20 @@ def test_half_of_a_surrogate_pair_in_a_name_is_replaced() -> None:
 def test_a_message_is_composed_the_same_each_time() -> None:
     written = letter(MessageKind.EMAIL_VERIFICATION)
     assert compose(written) == compose(written)
+
+
+@pytest.mark.parametrize("kind", list(MessageKind))
+def test_eml_07_a_message_names_the_network_that_it_was_asked_for_from(kind: MessageKind) -> None:
+    linked = {"url": URL, "token": TOKEN} if kind in LINKED else {}
+    letter = Letter(kind=kind, to="a@b.example", application_name="", from_name="", **linked)
+    told = {"id": "x", "application_id": "y", "created": CREATED}
+    from_there = Composer().compose(replace(letter, place=PLACE), **told)
+    from_nowhere = Composer().compose(letter, **told)
+    said = f"at 09:04 UTC from the network {PLACE}"
+    assert said in from_there.text
+    assert said in Page(from_there.html).text
+    assert "from the network" not in from_nowhere.text + from_nowhere.html
+    assert "If this was not you" in from_there.text
+    assert Letter.of(replace(letter, place=PLACE).payload()).place == PLACE
+    before = {name: value for name, value in letter.payload().items() if name != "place"}
+    assert Letter.of(before).place == ""

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from app.common.errors import CannotStart
+from app.limits.types import Limits, Rate
 from app.settings import PREFIX, Settings, load
 from app.wiring import build
 
@@ -73,7 +74,58 @@ def test_a_public_url_is_an_origin(url: str) -> None:
     assert load(given(PUBLIC_URL=url)).public_url == url
 
 
+def test_limits_are_on_and_as_the_readme_says() -> None:
+    limits = load({}).limits
+    assert limits == Limits()
+    assert limits.on
+    assert (limits.sign_in, limits.longest_wait) == (Rate(10, 900), 3600)
+    assert limits.messages == (Rate(1, 60), Rate(5, 3600))
+
+
+def test_every_limit_is_a_setting() -> None:
+    told = {
+        "LIMIT_SIGN_IN": "1/1m",
+        "LIMIT_SIGN_IN_LONGEST_WAIT": "60",
+        "LIMIT_SIGN_IN_ACCOUNT": "2/2M",
+        "LIMIT_SIGN_IN_NETWORK": "3/3m",
+        "LIMIT_MESSAGES": "4/30s, 5/2h",
+        "LIMIT_MESSAGES_NETWORK": "6/6m",
+        "LIMIT_SIGN_UP_NETWORK": "7/7m",
+        "LIMIT_REFRESH": "8/8m",
+        "RATE_LIMITS": "OFF",
+    }
+    assert load(given(**told)).limits == Limits(
+        on=False,
+        sign_in=Rate(1, 60),
+        longest_wait=60,
+        sign_in_account=Rate(2, 120),
+        sign_in_network=Rate(3, 180),
+        messages=(Rate(4, 30), Rate(5, 7200)),
+        messages_network=Rate(6, 360),
+        sign_up_network=Rate(7, 420),
+        refresh=Rate(8, 480),
+    )
+
+
+def test_limits_are_never_off_where_others_could_reach_them() -> None:
+    told = line(given(STORE="dynamodb", TABLE_NAME="passerine", RATE_LIMITS="off"))
+    assert "RATE_LIMITS=off" in told
+
+
 WRONG = [
+    ("RATE_LIMITS", "mysecret"),
+    ("LIMIT_SIGN_IN", "mysecret"),
+    ("LIMIT_SIGN_IN", "10"),
+    ("LIMIT_SIGN_IN", "0/1m"),
+    ("LIMIT_SIGN_IN", "10/0m"),
+    ("LIMIT_SIGN_IN", "-1/1m"),
+    ("LIMIT_SIGN_IN", "10/25h"),
+    ("LIMIT_SIGN_IN", "10001/1h"),
+    ("LIMIT_SIGN_IN", "１０/1m"),
+    ("LIMIT_SIGN_IN_LONGEST_WAIT", "59"),
+    ("LIMIT_SIGN_IN_LONGEST_WAIT", "86401"),
+    ("LIMIT_MESSAGES", "1/1m,"),
+    ("LIMIT_MESSAGES", "1/1m;mysecret"),
     ("STORE", "mysecretstore"),
     ("EMAIL", "mysecretpigeon"),
     ("LOG_LEVEL", "mysecretlevel"),
