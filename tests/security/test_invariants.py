@@ -11,7 +11,6 @@ from app.adapters.platform import DATABASE
 from app.events.types import Operation
 from tests.api.world import PASSWORD, Person, open_world
 
-
 NOTE = "UPDATE items SET body = json_set(body, '$.x', ?) WHERE sk = 'owner' AND pk LIKE ?"
 
 
