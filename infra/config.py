@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from app.common.errors import CannotStart
+from app.settings import PREFIX, Settings, load
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
@@ -88,12 +91,29 @@ class Config:
             raise SystemExit("cdk.json: passerine.domain_name needs passerine.certificate_arn.")
         if bool(made.restored_table) != bool(made.restored_stream):
             raise SystemExit("cdk.json: passerine.restored_table needs passerine.restored_stream.")
+        made.check_limits()
         return made
 
     def limit_variables(self) -> dict[str, str]:
-        """The limits as variables of the function, which refuses them itself if they are wrong."""
+        """The limits as variables of the function."""
         given = dict(one.partition("=")[::2] for one in self.limits.split())
-        return {f"PASSERINE_LIMIT_{name.upper()}": rate for name, rate in given.items()}
+        return {f"{PREFIX}LIMIT_{name.upper()}": rate for name, rate in given.items()}
+
+    def check_limits(self) -> None:
+        """Refuse what the function would not start with, or would pass over.
+
+        Raises:
+            SystemExit: a limit is unknown or no rate.
+        """
+        variables = self.limit_variables()
+        known = {PREFIX + name.upper() for name in Settings.model_fields}
+        try:
+            load(variables)
+            wrong = [name for name, rate in variables.items() if name not in known or not rate]
+        except CannotStart as error:
+            raise SystemExit(f"cdk.json: passerine.limits: {error}") from None
+        if wrong:
+            raise SystemExit(f"cdk.json: passerine.limits: {wrong[0]} is no limit with its rate.")
 
 
 def _read(name: str, text: str, kind: type) -> bool | int:

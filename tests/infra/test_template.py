@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from app.limits.types import Rate
+from app.settings import load
 from infra.config import Config
 
 Template = dict[str, Any]
@@ -227,3 +229,22 @@ def test_a_wrong_setting_is_one_line_that_names_it(context: dict[str, Any], name
 def test_what_the_command_line_says_is_read() -> None:
     config = Config.of({"email_from": SENDER, "memory_mb": "512", "removable": "true"})
     assert (config.memory_mb, config.removable) == (512, True)
+
+
+def test_limits_reach_the_function_as_settings_that_it_reads() -> None:
+    given = Config(email_from=SENDER, limits="MESSAGES=2/1m,10/1h  sign_up_network=100/5m")
+    told = given.limit_variables()
+    assert told == {
+        "PASSERINE_LIMIT_MESSAGES": "2/1m,10/1h",
+        "PASSERINE_LIMIT_SIGN_UP_NETWORK": "100/5m",
+    }
+    limits = load(told).limits
+    assert limits.messages == (Rate(2, 60), Rate(10, 3600))
+    assert limits.sign_up_network == Rate(100, 300)
+    assert Config(email_from=SENDER).limit_variables() == {}
+
+
+@pytest.mark.parametrize("limits", ["MESSAGES", "MESSAGES=", "PIGEONS=1/1m", "MESSAGES=2"])
+def test_limits_that_the_function_would_not_start_with_are_refused(limits: str) -> None:
+    with pytest.raises(SystemExit, match="passerine.limits"):
+        Config.of({"email_from": SENDER, "limits": limits})
