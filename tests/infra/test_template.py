@@ -246,5 +246,5 @@ def test_limits_reach_the_function_as_settings_that_it_reads() -> None:
 
 @pytest.mark.parametrize("limits", ["MESSAGES", "MESSAGES=", "PIGEONS=1/1m", "MESSAGES=2"])
 def test_limits_that_the_function_would_not_start_with_are_refused(limits: str) -> None:
-    with pytest.raises(SystemExit, match="passerine.limits"):
+    with pytest.raises(SystemExit, match=r"passerine\.limits"):
         Config.of({"email_from": SENDER, "limits": limits})
