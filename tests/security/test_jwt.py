@@ -183,6 +183,7 @@ def test_jwt_09_an_issuer_is_exact(forger: Forger) -> None:
 
 def test_jwt_10_an_audience_is_an_exact_member(forger: Forger) -> None:
     own = forger.tenant.id
+    audience: Any
     assert forger.said(aud=["x", own]).status_code == 200
     for audience in (..., None, "", [], [""], [own[:-1]], own[:-1], own + " ", [[own]], {own: own}):
         _refused(forger.said(aud=audience))
@@ -191,6 +192,7 @@ def test_jwt_10_an_audience_is_an_exact_member(forger: Forger) -> None:
 
 
 def test_jwt_12_no_header_is_critical(forger: Forger) -> None:
+    changes: dict[str, Any]
     for changes in (
         {"crit": ["x"]},
         {"crit": ["x"], "x": 1},
