@@ -361,9 +361,9 @@ def test_jwt_17_a_token_says_no_more_than_the_contract(
 
 def test_jwt_18_every_token_is_another_and_names_a_user_by_nothing_else(world: World) -> None:
     one, other = world.tenant().user(), world.tenant().user()
-    signed_in = [claims(one.signed_in().access) for _ in range(20)]
+    signed_in = [claims(one.signed_in().access) for _ in range(6)]
     refreshed = claims(body(one.tenant.refresh(one.refresh))["accessToken"])
-    assert len({found["jti"] for found in [*signed_in, refreshed]}) == 21
+    assert len({found["jti"] for found in [*signed_in, refreshed]}) == 7
     assert {found["sub"] for found in [*signed_in, refreshed]} == {one.id}
     assert one.email == other.email
     assert claims(other.access)["sub"] == other.id != one.id

@@ -149,8 +149,10 @@ def test_log_02_no_refusal_gives_a_secret_back(shared: World, kind: str) -> None
     assert SECRET not in written.getvalue()
 
 
-@pytest.mark.parametrize("style", STYLES)
-@pytest.mark.parametrize("spoilt", [f'["{SECRET}"]', f'{{"{SECRET}": "{SECRET}"}}', SECRET])
+@pytest.mark.parametrize(
+    ("style", "spoilt"),
+    [("text", f'["{SECRET}"]'), ("json", f'{{"{SECRET}": "{SECRET}"}}'), ("text", SECRET)],
+)
 def test_log_03_a_fault_is_told_without_what_it_was_about(
     tmp_path: Path, style: str, spoilt: str
 ) -> None:
@@ -185,7 +187,7 @@ def test_log_03_a_fault_is_told_without_what_it_was_about(
         assert not [answer for answer in found if secret in answer.text]
 
 
-FORGED = "2026-01-01T00:00:00.000Z info    GET /v1/api-keys 200 operation=listApiKeys"
+FORGED = "2026-01-01T00:00:00.000Z info    GET health 200 operation=listApiKeys"
 
 
 @pytest.mark.xfail(
@@ -195,8 +197,9 @@ FORGED = "2026-01-01T00:00:00.000Z info    GET /v1/api-keys 200 operation=listAp
 def test_log_04_nobody_adds_a_line_to_the_log(shared: World, end: str) -> None:
     with _logging("text", "INFO") as written:
         shared.send("GET", f"/v1/applications/x{end}{quote(FORGED, safe='')}/users/me")
-    (line,) = written.getvalue().splitlines()
-    assert "readCurrentUser" in line
+    text = written.getvalue()
+    assert "operation=readCurrentUser" in text
+    assert text.count("\n") == 1
 
 
 @pytest.mark.parametrize("style", STYLES)

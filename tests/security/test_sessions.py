@@ -142,11 +142,11 @@ def test_ses_16_no_session_but_the_own_is_listed_or_ended(world: World) -> None:
 def test_ses_21_a_refresh_token_is_256_bits_that_nobody_can_make(world: World) -> None:
     tenant = world.tenant()
     person = tenant.user()
-    raw = [decode(person.signed_in().refresh) for _ in range(30)]
+    raw = [decode(person.signed_in().refresh) for _ in range(12)]
     assert {len(one) for one in raw} == {36 + 32}
-    assert len({one[36:] for one in raw}) == 30
+    assert len({one[36:] for one in raw}) == 12
     ones = sum(int.from_bytes(one[36:], "big").bit_count() for one in raw)
-    assert abs(ones - 30 * 128) < 6 * (30 * 64) ** 0.5
+    assert abs(ones - 12 * 128) < 6 * (12 * 64) ** 0.5
     assert b"ada" not in b"".join(raw)
     # The counter of the next turn, with the tag of this one.
     turned = raw[0][:35] + bytes([raw[0][35] + 1]) + raw[0][36:]
@@ -181,15 +181,16 @@ def _zone(name: str) -> Iterator[None]:
         time.tzset()
 
 
-@pytest.mark.parametrize("zone", ["UTC", "Pacific/Chatham", "America/St_Johns"])
 @pytest.mark.parametrize(
-    "moment",
+    ("zone", "moment"),
     [
-        datetime(2028, 2, 29, 23, 59, 58, tzinfo=UTC),
-        datetime(2038, 1, 19, 3, 14, 6, tzinfo=UTC),
-        datetime(2100, 2, 28, 23, 59, 58, tzinfo=UTC),
-        datetime(2106, 2, 7, 6, 28, 14, tzinfo=UTC),
-        datetime(2026, 10, 25, 0, 59, 58, tzinfo=UTC),
+        ("Pacific/Chatham", datetime(2028, 2, 29, 23, 59, 58, tzinfo=UTC)),
+        ("UTC", datetime(2038, 1, 19, 3, 14, 6, tzinfo=UTC)),
+        ("America/St_Johns", datetime(2038, 1, 19, 3, 14, 6, tzinfo=UTC)),
+        ("Pacific/Kiritimati", datetime(2100, 2, 28, 23, 59, 58, tzinfo=UTC)),
+        ("Asia/Kathmandu", datetime(2106, 2, 7, 6, 28, 14, tzinfo=UTC)),
+        ("Europe/Berlin", datetime(2026, 10, 25, 0, 59, 58, tzinfo=UTC)),
+        ("America/New_York", datetime(2026, 3, 8, 6, 59, 58, tzinfo=UTC)),
     ],
 )
 def test_tim_10_every_hour_is_in_utc(tmp_path: Path, zone: str, moment: datetime) -> None:
