@@ -60,7 +60,7 @@ def test_adm_01_no_disguise_makes_a_key(ground: Ground) -> None:
         f"Bearer {ADMIN_KEY}",
         f"{ADMIN_KEY},{ADMIN_KEY}",
         f"{ADMIN_KEY};",
-        ground.key[:12],
+        ground.key[:20],
         ground.key.replace("psk_", "PSK_"),
         ground.key + "=",
         ground.key[:-1] + "=",

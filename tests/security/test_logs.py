@@ -28,6 +28,7 @@ from tests.api.world import (
 )
 
 SECRET = "hunter2-is-what-nobody-may-read"
+MARK = "kept-in-the-audit-trail-alone"
 STYLES = {"text": TextLines, "json": JsonLines}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -68,7 +69,7 @@ def _live(world: World) -> set[str]:
     tenant = world.tenant(name="Songbook")
     person = tenant.user()
     key = body(world.admin("POST", "/v1/api-keys", {"name": "x", "applicationId": tenant.id}))
-    secrets = {ADMIN_KEY, PASSWORD, NEW_PASSWORD, SECRET, key["key"], EMAIL}
+    secrets = {ADMIN_KEY, PASSWORD, NEW_PASSWORD, SECRET, MARK, key["key"], EMAIL}
     secrets |= {person.access, person.refresh}
     for credentials in ({"key": key["key"]}, {"key": SECRET}, {"token": person.access}):
         world.send("GET", tenant.base, **credentials)
@@ -76,9 +77,9 @@ def _live(world: World) -> set[str]:
         tenant.public("GET", f"{page}?token={SECRET}")
         content = f"token={SECRET}&password={SECRET}".encode()
         tenant.public("POST", f"{page}/form", content=content, headers=FORM)
-    cookie = {"Cookie": f"session={SECRET}", "X-Secret": SECRET, "User-Agent": SECRET}
+    cookie = {"Cookie": f"session={SECRET}", "X-Secret": SECRET, "User-Agent": MARK}
     tenant.sign_in(password=SECRET, headers=cookie)
-    tenant.sign_in(f"{SECRET}@example.com", SECRET)
+    tenant.sign_in(f"{MARK}@example.com", SECRET)
     tenant.sign_up(EMAIL, SECRET)
     tenant.verify(SECRET, SECRET)
     tenant.refresh(SECRET)
@@ -166,6 +167,7 @@ def test_log_03_a_fault_is_told_without_what_it_was_about(
         with closing(sqlite3.connect(tmp_path / DATABASE)) as database, database:
             statement = "UPDATE items SET body = ? WHERE pk LIKE 'app#%' OR pk = 'api-keys'"
             database.execute(statement, (spoilt,))
+        world.spoilt = True
         found = []
         with _logging(style) as written:
             for operation in operations(world):

@@ -39,6 +39,8 @@ def test_pwd_09_no_operation_takes_credentials_from_its_query(person: Person) ->
         f"&X-Api-Key=x&Authorization=Bearer%20{person.access}"
     )
     for operation in operations(world):
+        if operation.id in {"readApplicationJwks", "readOpenIdConfiguration"}:
+            continue  # they tell everybody the same
         path = operation.path(application_id=tenant.id, user_id=person.id)
         answer = world.send(operation.method, path + secrets, {})
         if operation.admin or operation.user:
@@ -147,7 +149,8 @@ def test_pwd_17_no_documented_word_is_a_key(tmp_path: Path) -> None:
         }
         offered = {word for word in words if 0 < len(word) < 200 and word.isascii()}
         for word in offered:
-            answer = world.send("GET", "/v1/applications", key=word.strip("`'\".,"))
+            headers = {"X-Api-Key": word.strip("`'\".,")}
+            answer = world.client.get("/v1/applications", headers=headers)
             assert answer.status_code == 401, word
 
 

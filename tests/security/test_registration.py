@@ -324,6 +324,7 @@ def test_enu_06_nobody_looks_a_user_up_without_a_key(shared: World) -> None:
 def test_enu_08_without_the_store_known_and_unknown_are_refused_alike(world: World) -> None:
     tenant = world.tenant()
     tenant.user()
+    world.spoilt = True
     world.services.close()
     world.folder.rename(world.folder.with_name("elsewhere"))
     for tail, more in (

@@ -185,6 +185,7 @@ def test_web_09_an_answer_without_a_body_has_no_type(world: World) -> None:
 def test_web_10_errors_carry_the_headers_of_success(tmp_path: Path) -> None:
     with open_world(tmp_path, rate_limits="off") as world:
         tenant = world.tenant(allowedOrigins=[ORIGIN])
+        world.spoilt = True
 
         @world.app.get("/v1/applications/{application_id}/fault")
         def fault(application_id: str) -> None:
