@@ -25,10 +25,10 @@ def test_rac_15_rotations_beside_sign_ins_leave_no_token_unverified(world: World
             door = doors[place % 2]
             return door.admin("POST", "/keys") if place % 8 == 7 else door.sign_in()
 
-        answers = list(pool.map(act, range(32)))
+        answers = list(pool.map(act, range(20)))
         assert {answer.status_code for answer in answers} == {200, 201}
         grants = [answer.json() for answer in answers if answer.status_code == 200]
-        assert len(grants) == 28
+        assert len(grants) == 18
         for door in doors:
             keys = {
                 key["kid"]: PyJWK(key) for key in body(door.public("GET", "/jwks.json"))["keys"]
@@ -65,5 +65,5 @@ def test_rac_17_requests_side_by_side_know_nothing_of_each_other(world: World) -
         assert issuer.endswith(person.tenant.base)
 
     with ThreadPoolExecutor(MANY) as pool:
-        list(pool.map(ask, range(32)))
-    assert len(ids) == 32
+        list(pool.map(ask, range(20)))
+    assert len(ids) == 20
