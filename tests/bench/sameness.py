@@ -24,7 +24,6 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -32,17 +31,16 @@ from typing import Any, TypeAlias
 import pytest
 
 from app.adapters.platform import POLL_SECONDS
-from app.common.clock import Clock
 from app.common.secrets import new_token
 from app.lambda_handler import Handler
 from app.settings import Settings
 from app.wiring import build
-from tests.api.world import Hour
 from tests.dynamodb_local import client, create_table, dynamodb_local
 from tests.flows import invariants
 from tests.flows.client import RESET, VERIFICATION, Answer, Call, Client, opened_client
 from tests.flows.server import PATIENT, serving
 from tests.gateway import Request, answered, event
+from tests.unlimited import unlimited
 
 PAIRS = 500
 LIMIT = 0.60
@@ -50,8 +48,8 @@ PASSWORD = "a horse that nobody staples"
 WRONG = "another horse, in another field"
 PUBLIC_URL = "https://auth.example.com"
 ADMIN_KEY = "an-admin-key-of-the-benchmark-0123456789"
-# Two messages of a kind to one address may be a minute apart; a reset is good for half an hour.
-PAUSE_SECONDS = 120
+# Everything is counted as ever, and nothing is refused.
+LIMITS = {"rate_limits": "on", **unlimited("dynamodb")}
 OWN = {"date", "x-request-id"}
 Timed: TypeAlias = tuple[float, Answer[Any]]
 Pair: TypeAlias = tuple[Call[Any], Call[Any]]
@@ -66,7 +64,6 @@ class Place:
         exchange: sends a call; the seconds that its answer took, and the answer.
         rest: waits until nothing goes on there.
         deliver: waits until every message was sent.
-        pause: lets time go by, where its clock is ours.
     """
 
     name: str
@@ -75,7 +72,6 @@ class Place:
     exchange: Callable[[Call[Any]], Timed]
     rest: Callable[[], None]
     deliver: Callable[[], None]
-    pause: Callable[[], None]
 
     def done(self, call: Call[Any]) -> Any:
         """The answer to a call that succeeds."""
@@ -175,7 +171,6 @@ def cases(place: Place, count: int, chance: random.Random) -> Iterator[Case]:
         return [f"{chance.getrandbits(64):016x}@example.com" for _ in range(count)]
 
     def about(route: str, known: str, ask: Callable[[str], Call[Any]]) -> Case:
-        place.pause()
         pairs = [(ask(one), ask(other)) for one, other in zip(kinds[known], fresh(), strict=True)]
         return Case(route=route, known=known, pairs=pairs)
 
@@ -210,7 +205,6 @@ def cases(place: Place, count: int, chance: random.Random) -> Iterator[Case]:
     sent = place.tokens(RESET)
     living = [sent[email] for email in users]
     yield with_token("reset page", "a token", partial(_page, app, "password/reset"), living)
-    place.pause()
     for email in users:
         place.done(of.request_reset(app, email))
     yield with_token(
@@ -233,7 +227,7 @@ def _nobody(call: Call[Any]) -> Answer[Any]:
 @contextmanager
 def over_sqlite(folder: Path, chance: random.Random) -> Iterator[Place]:
     """The real server, over one connection that stays open."""
-    settings = {"ADMIN_API_KEY": ADMIN_KEY, "RATE_LIMITS": "off", "LOG_LEVEL": "warning"}
+    settings = {**LIMITS, "ADMIN_API_KEY": ADMIN_KEY, "LOG_LEVEL": "warning"}
     with ExitStack() as stack:
         server = stack.enter_context(serving(folder, *PATIENT, settings=settings))
         connection = stack.enter_context(
@@ -262,14 +256,12 @@ def over_sqlite(folder: Path, chance: random.Random) -> Iterator[Place]:
             exchange=exchange,
             rest=rest,
             deliver=partial(invariants.wait_for_rest, folder),
-            pause=lambda: None,
         )
 
 
 @contextmanager
-def over_dynamodb(folder: Path, chance: random.Random) -> Iterator[Place]:
-    """The handler in this process; every request comes from another network."""
-    hour = Hour(now=datetime.now(UTC))
+def over_dynamodb(folder: Path, _: random.Random) -> Iterator[Place]:
+    """The handler in this process."""
     with ExitStack() as stack:
         endpoint = stack.enter_context(dynamodb_local())
         patch = stack.enter_context(pytest.MonkeyPatch.context())
@@ -287,16 +279,18 @@ def over_dynamodb(folder: Path, chance: random.Random) -> Iterator[Place]:
             data_dir=folder,
             public_url=PUBLIC_URL,
             admin_api_key=ADMIN_KEY,
+            **LIMITS,
         )
-        services = build(settings, clock=Clock(source=lambda: hour.now))
+        services = build(settings)
         handler = stack.enter_context(closing(Handler(services=services)))
 
         def exchange(call: Call[Any]) -> Timed:
             path, _, query = call.path.partition("?")
             headers = [("Host", PUBLIC_URL.removeprefix("https://")), *call.headers.items()]
-            address = ".".join(["10", *(str(chance.randrange(256)) for _ in range(3))])
-            asked = {"method": call.method, "path": path, "query": query, "headers": headers}
-            made = event("http", Request(**asked, body=call.content, client=address))
+            asked = Request(
+                method=call.method, path=path, query=query, headers=headers, body=call.content
+            )
+            made = event("http", asked)
             begun = time.perf_counter()
             answer = handler(made, None)
             took = time.perf_counter() - begun
@@ -311,7 +305,6 @@ def over_dynamodb(folder: Path, chance: random.Random) -> Iterator[Place]:
             exchange=exchange,
             rest=lambda: None,  # an environment does one thing at a time
             deliver=services.dispatcher.run_once,
-            pause=lambda: hour.advance(PAUSE_SECONDS),
         )
 
 
