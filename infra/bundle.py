@@ -12,6 +12,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from infra import sbom
+
 ROOT = Path(__file__).parents[1]
 PYTHON = "3.13"
 # Lambda's Python 3.13 runs on Amazon Linux 2023, whose glibc is 2.34.
@@ -49,6 +51,7 @@ def bundle(folder: Path, *, platform: str = PLATFORM, python: str = PYTHON) -> P
     )
     requirements.unlink()
     _trim(folder)
+    sbom.write(folder, without=SERVER)
     shutil.copytree(ROOT / "app", folder / "app", ignore=shutil.ignore_patterns("__pycache__"))
     # Lambda's code is read-only: without bytecode each cold start would compile everything. This
     # kind carries no time, so that two builds are the same.

@@ -16,10 +16,10 @@ class TextLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         extra = " ".join(f"{name}={value}" for name, value in _extra(record).items())
-        text = f"{record.getMessage()} {extra}".rstrip()
+        lines = [f"{record.getMessage()} {extra}".rstrip()]
         if record.exc_info:
-            text = f"{text}\n{self.formatException(record.exc_info)}"
-        shown = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+            lines += self.formatException(record.exc_info).split("\n")
+        shown = "\n".join(_printable(line) for line in lines)
         return f"{_time(record)} {record.levelname.lower():7} {shown}"
 
 
@@ -55,6 +55,10 @@ def configure(*, level: str, style: str) -> None:
     logging.getLogger("uvicorn.access").disabled = True
     # It tells where it found its credentials, at each start.
     logging.getLogger("botocore").setLevel(logging.WARNING)
+
+
+def _printable(line: str) -> str:
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:

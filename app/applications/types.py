@@ -140,7 +140,10 @@ def _check_host(scheme: str, netloc: str, text: str) -> None:
         raise ValueError("the port is not a number from 1 to 65535") from None
     if not text.startswith(f"{scheme}://") or netloc != netloc.lower() or netloc.endswith(":"):
         raise ValueError("it must begin with https:// and name its host in lower case")
-    if port == 0 or not (HOST.match(host) or _address(host)):
+    # What stands beside the brackets of an address is no part of `hostname`, but may be of a host.
+    shown = f"[{host}]" if ":" in host else host
+    whole = netloc in {shown, f"{shown}:{port}"}
+    if port == 0 or "%" in host or not whole or not (HOST.match(host) or _address(host)):
         raise ValueError("the host is not a name or an address")
     if scheme != "https" and not (scheme == "http" and is_loopback(host)):
         raise ValueError("https is required, save for http on a loopback host")

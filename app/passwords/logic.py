@@ -28,7 +28,10 @@ PASSES = 2
 LANES = 1
 SALT_BYTES = 16
 HASH_BYTES = 32
+SHORTEST = 8  # no application takes a shorter one
 SHORTEST_WORD = 3
+LONGEST_REPEATED = 4
+RUNS = ("01234567890123456789", "abcdefghijklmnopqrstuvwxyz")
 LETTERS_OF_ITS_OWN = 4
 
 
@@ -180,9 +183,20 @@ def judge(
     if len(text) < min_length:
         raise PasswordTooShort(field=field)
     folded = text.casefold()
-    monotonous = folded.isspace() or len(set(folded)) == 1
+    monotonous = folded.isspace() or _repeats(folded) or _runs(folded)
     if monotonous or folded in _common() or _made_of(folded, words):
         raise PasswordTooCommon(field=field)
+
+
+def _repeats(folded: str) -> bool:
+    """Whether it is one short piece over and over, such as `12341234` or `lovelove`."""
+    sizes = range(1, LONGEST_REPEATED + 1)
+    return any((folded[:size] * len(folded))[: len(folded)] == folded for size in sizes)
+
+
+def _runs(folded: str) -> bool:
+    """Whether it runs along the digits or the alphabet, either way."""
+    return any(folded in run or folded[::-1] in run for run in RUNS)
 
 
 def _made_of(folded: str, words: tuple[str, ...]) -> bool:
@@ -204,8 +218,11 @@ def _parts(word: str) -> set[str]:
 
 @cache
 def _common() -> frozenset[str]:
-    """30,000 passwords of leaks, most frequent first where they come from."""
+    """40,000 passwords of leaks, and words and names that are as good as those."""
     # Read at the first sign-up only: 60 ms.
     from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
-    return frozenset(FREQUENCY_LISTS["passwords"])
+    # A word stands in the one list where it ranks highest: `jennifer` is not among the passwords.
+    return frozenset(
+        word for words in FREQUENCY_LISTS.values() for word in words if len(word) >= SHORTEST
+    )

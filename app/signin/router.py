@@ -19,11 +19,13 @@ from app.web.bodies import Body, Email, Password, Token, examples
 from app.web.inject import provided
 from app.web.lane import Lane
 from app.web.openapi import refusals
+from app.web.pace import Pace
 from app.web.routes import router
 
 BASE = "/v1/applications/{application_id}/users"
 Uses = Annotated[SignIns, provided(SignIns)]
 Hashing = Annotated[Lane, provided(Lane)]
+Paced = Annotated[Pace, provided(Pace)]
 OpenApplication = Annotated[Application, ByApplication]
 
 public = router("Sign-in")
@@ -89,6 +91,7 @@ async def request_user_token(
     body: RequestUserTokenBody,
     uses: Uses,
     hashing: Hashing,
+    pace: Paced,
 ) -> GrantView:
     """Give an address and a password, or a refresh token, for a new pair of tokens.
 
@@ -103,7 +106,7 @@ async def request_user_token(
     assert body.password is not None
     email, password = body.email, body.password
     sign_in = partial(uses.with_password, application, email=email, password=password, by=by)
-    return grant_view(await hashing.run(sign_in))
+    return grant_view(await pace.keep(sign_in, lane=hashing, refusals_alone=True))
 
 
 @public.post(

@@ -5,16 +5,18 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 
 import anyio.to_thread
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.common.errors import Refusal
 from app.common.ids import Ids
 from app.web.context import RequestContext, Surroundings
-from app.web.problems import BodyTooLarge, of_refusal, problem
+from app.web.problems import AmbiguousLength, BodyTooLarge, of_refusal, problem
 
 log = logging.getLogger("passerine.access")
 
@@ -55,7 +57,7 @@ class Frame:
             await self.app(scope, receive, send)
             return
         started, request_id, status = time.perf_counter(), self.ids.new(), [500]
-        cors = await self._cors_headers(scope)
+        cors, asked = await self._cors_headers(scope), Headers(scope=scope)
 
         async def framed(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -64,6 +66,10 @@ class Frame:
                 for name, value in {**SECURITY_HEADERS, **cors}.items():
                     headers.setdefault(name, value)
                 headers["X-Request-Id"] = request_id
+                if message["status"] == HTTPStatus.NO_CONTENT:
+                    del headers["Content-Type"]  # it has no body to be of a type
+                if "transfer-encoding" in asked and "content-length" in asked:
+                    headers["Connection"] = "close"  # RFC 9112 section 6.1
             await send(message)
 
         try:
@@ -95,6 +101,9 @@ class Frame:
         except Refusal as refusal:
             answer = of_refusal(refusal, request_id=request_id)
             scope["state"]["outcome"] = refusal.code
+        except ClientDisconnect:  # before its body was whole: nobody is there to read this
+            answer = problem(400, "bad_request", "The body broke off.", request_id=request_id)
+            scope["state"]["outcome"] = "bad_request"
         except Exception:
             log.exception("request %s failed", request_id)
             scope["state"]["outcome"] = "internal_error"
@@ -134,7 +143,10 @@ def _is_preflight(scope: Scope) -> bool:
 
 def _bounded(scope: Scope, receive: Receive) -> Receive:
     """`receive`, refusing a body beyond the limit as soon as that is known."""
-    announced = Headers(scope=scope).get("content-length", "0")
+    headers = Headers(scope=scope)
+    if "transfer-encoding" in headers and "content-length" in headers:
+        raise AmbiguousLength
+    announced = headers.get("content-length", "0")
     if not re.fullmatch("[0-9]{1,18}", announced) or int(announced) > MAX_BODY:
         raise BodyTooLarge
     received = 0

@@ -40,6 +40,12 @@ class BodyTooLarge(Refusal):
     detail = "A body takes at most 64 KiB."
 
 
+class AmbiguousLength(Refusal):
+    kind = Kind.MALFORMED
+    code = "bad_request"
+    detail = "A body is either chunked or of a length, never both."
+
+
 class UnsupportedMediaType(Refusal):
     kind = Kind.UNSUPPORTED
     code = "unsupported_media_type"

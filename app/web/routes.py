@@ -50,7 +50,7 @@ class Route(APIRoute):
         async def strict(request: Request) -> Response:
             body = await request.body()
             if body:
-                _check_type(request.headers.get("content-type", ""))
+                _check_type(request.headers.getlist("content-type"))
                 parsed = read_json(body)
                 if parsed is None:  # FastAPI takes it for no body at all, where none is needed
                     raise RequestValidationError([NO_BODY])
@@ -84,8 +84,8 @@ def read_json(body: bytes) -> Any:
     return parsed
 
 
-def _check_type(content_type: str) -> None:
-    if not JSON.fullmatch(content_type):
+def _check_type(content_types: list[str]) -> None:
+    if len(content_types) != 1 or not JSON.fullmatch(content_types[0]):
         raise UnsupportedMediaType
 
 

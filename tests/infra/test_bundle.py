@@ -5,11 +5,13 @@ import json
 import subprocess
 import sys
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from infra.bundle import bundle
+from infra.bundle import SERVER, bundle
+from infra.sbom import FILE
 from tests.cdk import lambdas_python
 
 MEGABYTE = 1_000_000
@@ -70,6 +72,18 @@ def test_nothing_of_the_machine_that_built_it_is_in_it(arm: Path) -> None:
     here = str(arm).encode()
     named = [path for path in arm.rglob("*") if path.is_file() and here in path.read_bytes()]
     assert named == []
+
+
+def test_it_says_what_it_is_made_of(arm: Path) -> None:
+    told = json.loads((arm / FILE).read_text())["components"]
+    there = {one.name: one.version for one in metadata.distributions(path=[str(arm)])}
+    found = {name.lower().replace("_", "-"): version for name, version in there.items()}
+    assert {one["name"]: one["version"] for one in told} == found
+    assert not set(SERVER) & found.keys()
+    urls = [one["externalReferences"][0]["url"] for one in told]
+    built = [url for url in urls if not url.endswith("none-any.whl")]
+    assert len(built) >= 4
+    assert all("manylinux" in url and "aarch64" in url for url in built)
 
 
 def test_it_answers(tmp_path: Path, python: str) -> None:

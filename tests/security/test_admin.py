@@ -176,9 +176,6 @@ HIDDEN_HOSTS = [
 ]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="urlsplit takes what stands in brackets for the whole host, and we with it"
-)
 @pytest.mark.parametrize("url", HIDDEN_HOSTS)
 def test_adm_18_a_url_names_one_host(ground: Ground, url: str) -> None:
     path = ground.ours.tenant.base

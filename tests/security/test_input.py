@@ -35,7 +35,6 @@ def person(shared: World) -> Person:
     return shared.tenant().user()
 
 
-@pytest.mark.xfail(strict=True, reason="_check_type looks at the first Content-Type alone")
 @pytest.mark.parametrize("kinds", [("application/json", "text/plain"), ("application/json",) * 2])
 def test_inp_03_a_body_has_one_content_type(person: Person, kinds: tuple[str, ...]) -> None:
     """Gateways join such headers, and the function refuses what uvicorn would take."""
@@ -82,9 +81,6 @@ def test_inp_04_a_length_that_lies_smuggles_nothing(server: Server) -> None:
     assert reply.statuses == [404, 200]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Frame takes a client that hung up for a fault of ours: 500 and a trace"
-)
 def test_inp_04_a_client_that_hangs_up_is_no_fault_of_ours(server: Server) -> None:
     app = httpx.post(
         f"{server.url}/v1/applications", headers={"X-Api-Key": ADMIN_KEY}, json={}
@@ -316,9 +312,6 @@ def test_inp_21_what_is_taken_leniently_is_still_one_request(server: Server, kin
     assert send(server.port, sent).statuses == [status]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="h11 goes on with the connection (RFC 9112 section 6.1 wants it closed)"
-)
 def test_inp_21_a_length_beside_chunks_is_refused(server: Server) -> None:
     both = RESET + b"Content-Length: 5\r\n" + CHUNKED + b"\r\n0\r\n\r\n"
     assert ask(server.port, both).closed

@@ -192,9 +192,6 @@ def test_log_03_a_fault_is_told_without_what_it_was_about(
 FORGED = "2026-01-01T00:00:00.000Z info    GET health 200 operation=listApiKeys"
 
 
-@pytest.mark.xfail(
-    strict=True, reason="TextLines leaves line feeds as they are, for the sake of traces"
-)
 @pytest.mark.parametrize("end", ["%0A", "%0D%0A"])
 def test_log_04_nobody_adds_a_line_to_the_log(shared: World, end: str) -> None:
     with _logging("text", "INFO") as written:

@@ -265,11 +265,6 @@ def test_reg_17_a_forbidden_password_leaves_nothing(shared: World) -> None:
     assert kept(shared, tenant.id) == before
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="zxcvbn's list of passwords leaves out what its other lists and matchers have: a third "
-    "of the 3,000 most common passwords of eight characters and more is taken",
-)
 @pytest.mark.parametrize(
     "password",
     [

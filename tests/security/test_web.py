@@ -171,10 +171,6 @@ def test_web_09_every_answer_says_what_it_is(everything: list[tuple[str, httpx.R
         assert (answer.headers["Cache-Control"] == "no-store") != public, name
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="FastAPI names a type for 204 too; the function takes it off, Frame does not",
-)
 def test_web_09_an_answer_without_a_body_has_no_type(world: World) -> None:
     person = world.tenant().user()
     for answer in (person.tenant.revoke(person.signed_in().refresh), person.call("DELETE")):
