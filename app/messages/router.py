@@ -1,6 +1,6 @@
 """The local mailbox: what would have been sent, for development and tests."""
 
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Annotated
 
 from fastapi import Query, Request, Response
@@ -16,6 +16,20 @@ from app.web.pages import html_response
 from app.web.routes import router
 
 local = router("Local mailbox")
+# Loopback, RFC 1918, RFC 4193 and what is link-local: containers and their host among them.
+NEARBY = tuple(
+    ip_network(text)
+    for text in (
+        "127.0.0.0/8",
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "169.254.0.0/16",
+        "::1/128",
+        "fc00::/7",
+        "fe80::/10",
+    )
+)
 # What proxies add; a client on this machine sends none of them.
 FORWARDED = frozenset({"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"})
 
@@ -46,7 +60,7 @@ def _from_here(request: Request, context: RequestContext) -> bool:
     if FORWARDED.intersection(request.headers) or not loopback(request.url.hostname or ""):
         return False
     address = context.device.ip_address
-    return address != "" and ip_address(address).is_private
+    return address != "" and any(ip_address(address) in network for network in NEARBY)
 
 
 def _view(message: Message) -> MessageView:
