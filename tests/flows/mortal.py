@@ -2,16 +2,18 @@
 
 Each line of its standard input is an `Order`. A child is forked for it, builds the service on the
 order's folder and does one thing with it: answers one request, or delivers what lies in the outbox.
-At the chosen call of the store or the mailer the child kills itself with SIGKILL, before the call
-or after it. The answer, a line, says whether it came to that.
+At the chosen call of the store or the mailer (on DynamoDB: of AWS) the child kills itself with
+SIGKILL, before the call or after it. The answer, a line, says whether it came to that.
 """
 
 import json
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,7 @@ class Order:
         path: where to send the request; empty to deliver instead.
         call: the number of the call, from 1, at which to die.
         after: die after it rather than before it.
+        settings: of the service, beside its folder and its key.
     """
 
     folder: str
@@ -46,6 +49,7 @@ class Order:
     path: str = ""
     members: dict[str, Any] | None = None
     token: str | None = None
+    settings: dict[str, str] = field(default_factory=lambda: {"rate_limits": "off"})
 
 
 def headers(token: str | None) -> dict[str, str]:
@@ -53,13 +57,14 @@ def headers(token: str | None) -> dict[str, str]:
     return {"X-Api-Key": ADMIN_KEY} if token is None else {"Authorization": f"Bearer {token}"}
 
 
-def settings(folder: Path) -> Settings:
-    return Settings(data_dir=folder, admin_api_key=ADMIN_KEY, rate_limits="off")
+def settings(folder: Path, **more: Any) -> Settings:
+    given: dict[str, Any] = more or {"rate_limits": "off"}
+    return Settings(data_dir=folder, admin_api_key=ADMIN_KEY, **given)
 
 
 def obey(order: Order) -> None:
     """Do what is ordered; returns only if death did not come."""
-    services = build(settings(Path(order.folder)))
+    services = build(settings(Path(order.folder), **order.settings))
     with start_blocking_portal() as portal:
         transport = InProcess(create_app(services), portal)
         with httpx.Client(transport=transport, base_url=ORIGIN) as client:
@@ -94,6 +99,12 @@ def arm(order: Order) -> None:
 
         return counted
 
+    if order.settings.get("store") == "dynamodb":
+        from botocore.client import BaseClient
+
+        calling = "_make_api_call"
+        setattr(BaseClient, calling, mortal(getattr(BaseClient, calling)))
+        return
     for owner, names in ((SqliteTable, ("get_many", "query", "commit")), (Mailbox, ("send",))):
         for name in names:
             setattr(owner, name, mortal(getattr(owner, name)))
@@ -115,6 +126,28 @@ def main() -> None:
         fine = killed or os.waitstatus_to_exitcode(ended) == 0
         sys.stdout.write(json.dumps({"killed": killed, "fine": fine}) + "\n")
         sys.stdout.flush()
+
+
+@contextmanager
+def killing() -> Iterator[Callable[[Order], dict[str, bool]]]:
+    """Carries out orders in processes that may die of them."""
+    command = [sys.executable, "-m", "tests.flows.mortal"]
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(
+        command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        orders, answers = process.stdin, process.stdout
+        assert orders is not None
+        assert answers is not None
+
+        def obeyed(order: Order) -> dict[str, bool]:
+            orders.write(line(order))
+            orders.flush()
+            answer: dict[str, bool] = json.loads(answers.readline())
+            return answer
+
+        yield obeyed
+        orders.close()
 
 
 def line(order: Order) -> str:

@@ -4,10 +4,7 @@ Every call of every operation is a moment to die, before it and after it. What i
 again, delivers its messages, keeps the invariants, and takes the same request once more.
 """
 
-import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,7 +21,7 @@ from tests.api.world import InProcess
 from tests.flows import invariants
 from tests.flows.effort import some
 from tests.flows.ledger import Ledger
-from tests.flows.mortal import ORIGIN, Order, headers, line, settings
+from tests.flows.mortal import ORIGIN, Order, headers, killing, settings
 
 EMAIL = "ada@example.com"
 PASSWORD = "a horse that nobody staples"
@@ -244,24 +241,8 @@ def delivery(world: World) -> Scene:
 
 @pytest.fixture(scope="module")
 def killer() -> Iterator[Callable[[Order], dict[str, bool]]]:
-    """Carries out orders in processes that may die of them."""
-    command = [sys.executable, "-m", "tests.flows.mortal"]
-    root = Path(__file__).parents[2]
-    with subprocess.Popen(
-        command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        orders, answers = process.stdin, process.stdout
-        assert orders is not None
-        assert answers is not None
-
-        def obeyed(order: Order) -> dict[str, bool]:
-            orders.write(line(order))
-            orders.flush()
-            answer: dict[str, bool] = json.loads(answers.readline())
-            return answer
-
+    with killing() as obeyed:
         yield obeyed
-        orders.close()
 
 
 SCENES = [
