@@ -64,6 +64,7 @@ class SignIns:
         if owner.state is UserState.SUSPENDED:
             self._turn_away(application, address, entrance, by)
             raise UserSuspended
+        self.tokens.prepare(application)
         session, start = self.sessions.start(application.id, application.settings, owner, by.device)
         self.work.commit(
             self.users.signed_in(application.id, owner, at=rfc3339(self.clock.now())),
@@ -148,6 +149,7 @@ class SignIns:
             TooManyAttempts: the session is turned too often, or the network sends too many
                 tokens that are no good.
         """
+        self.tokens.prepare(application)
         try:
             user, session = self.sessions.refresh(application.id, application.settings, token, by)
         except InvalidRefreshToken:

@@ -157,6 +157,7 @@ class SignUps:
             InvalidCredentials: not the password of the sign-up; the fifth one voids the token.
         """
         invitation = self._checked(application, token, password, by)
+        self.tokens.prepare(application)
         owner, writes = self._creation(application, invitation, by)
         session, start = self.sessions.start(application.id, application.settings, owner, by.device)
         signed_in = self.journal.record(

@@ -37,6 +37,15 @@ class Tokens:
     clock: Clock
     known_issuer: Callable[[str, Application, str], bool]
 
+    def prepare(self, application: Application) -> None:
+        """Have the signing key open, so that nothing is committed whose tokens cannot be made.
+
+        Raises:
+            StoreUnavailable: the key store does not answer.
+        """
+        key = self.applications.ring(application).current
+        self.key_rings.private_key(application.id, key)
+
     def grant(self, application: Application, email: str, session: Session, origin: str) -> Grant:
         """An access token and the refresh token of a session."""
         settings = application.settings
