@@ -21,6 +21,7 @@ from app.adapters.aws import Aws
 from tests.api.world import Tenant, World, body, open_world
 from tests.dynamodb_local import client, create_table, dynamodb_local
 from tests.faults.recipes import cheapen
+from tests.flows import invariants
 from tests.flows.effort import is_full
 
 IDLE, WHOLE, ACCESS, GRACE = 3600, 10_800, 900, 10
@@ -34,9 +35,11 @@ WRONG, REFRESH = (401, "invalid_credentials"), (401, "invalid_refresh_token")
 NO_TOKEN, CLOSED = (401, "invalid_token"), (403, "application_suspended")
 
 Verdict = tuple[int, str | None]
-numbers = st.integers(0, 10_000)
+numbers = st.sampled_from([0, 0, 0, 0, 1, 1, 2, 3, 5, 8])  # from the newest back
+seldom = st.integers(0, 5)
 spellings = st.integers(0, 1)
 words = st.integers(0, len(PASSWORDS) - 1)
+guesses = st.integers(0, 9)  # those beyond the words are the right one
 
 
 @dataclass(kw_only=True, eq=False)
@@ -126,30 +129,35 @@ class Lives(RuleBasedStateMachine):
         )
 
     def pick(self, number: int, of: list[Any]) -> Any:
-        return of[number % len(of)] if of else None
+        return of[-1 - number % len(of)] if of else None
+
+    def guess(self, number: int, right: int) -> int:
+        return number if number < len(PASSWORDS) else right
 
     @initialize()
     def somebody_is_there(self) -> None:
         self.signs_up(0, 0, 0)
-        self.verifies(0, 0, 0)
+        self.verifies(0, 0, len(PASSWORDS))
 
     # Time and the administrator
 
-    @rule(seconds=st.sampled_from([1, 9, 11, 11, 899, 1801, 3600, DAY]))
+    @rule(seconds=st.sampled_from([1, 9, 11, 11, 60, 60, 899, 1801, 3600, DAY]))
     def time_passes(self, seconds: int) -> None:
         self.world.advance(seconds)
 
-    @rule(which=spellings)
-    def an_application_closes_or_opens(self, which: int) -> None:
+    @rule(which=spellings, chance=seldom)
+    def an_application_closes_or_opens(self, which: int, chance: int) -> None:
+        if chance and not self.closed[which]:
+            return
         self.closed[which] = not self.closed[which]
         state = "suspended" if self.closed[which] else "active"
         self.places[which].update(applicationState=state)
         self.world.advance(11)  # no process remembers it as it was
 
-    @rule(who=numbers)
-    def a_user_is_suspended_or_let_in(self, who: int) -> None:
+    @rule(who=numbers, chance=seldom)
+    def a_user_is_suspended_or_let_in(self, who: int, chance: int) -> None:
         life = self.life(who)
-        if life.exists:
+        if life.exists and (life.suspended or not chance):
             life.suspended = not life.suspended
             state = {"state": "suspended" if life.suspended else "active"}
             self.told(life.place.admin("PATCH", f"/users/{life.id}", state), OK)
@@ -192,12 +200,13 @@ class Lives(RuleBasedStateMachine):
         )
         life.invitations.append(life.latest)
 
-    @rule(who=numbers, which=numbers, password=words)
+    @rule(who=numbers, which=numbers, password=guesses)
     def verifies(self, who: int, which: int, password: int) -> None:
         life = self.life(who)
         invitation: Invitation | None = self.pick(which, life.invitations)
         if invitation is None:
             return
+        password = self.guess(password, invitation.password)
         answer = life.place.verify(invitation.token, PASSWORDS[password])
         if self.shut(life):
             self.told(answer, CLOSED)
@@ -218,9 +227,10 @@ class Lives(RuleBasedStateMachine):
 
     # Sign-in and sessions
 
-    @rule(who=numbers, spelling=spellings, password=words)
+    @rule(who=numbers, spelling=spellings, password=guesses)
     def signs_in(self, who: int, spelling: int, password: int) -> None:
         life = self.life(who)
+        password = self.guess(password, life.password)
         answer = life.place.sign_in(life.spelled[spelling], PASSWORDS[password])
         if self.shut(life):
             self.told(answer, CLOSED)
@@ -300,9 +310,19 @@ class Lives(RuleBasedStateMachine):
 
     # Passwords
 
-    @rule(who=numbers, which=numbers, current=words, new=words)
+    @rule(who=numbers, which=numbers, password=words)
+    def signs_in_and_changes_the_password(self, who: int, which: int, password: int) -> None:
+        """Those who were signed in before must sign in again, and links for a reset are void."""
+        self.asks_for_a_reset(who, 0)
+        self.signs_in(who, 0, len(PASSWORDS))
+        self.changes_the_password(who, 0, len(PASSWORDS), password)
+        self.looks(who, which + 1)
+        self.resets(who, 0, password)
+
+    @rule(who=numbers, which=numbers, current=guesses, new=words)
     def changes_the_password(self, who: int, which: int, current: int, new: int) -> None:
         life = self.life(who)
+        current = self.guess(current, life.password)
         session: Session | None = self.pick(which, life.sessions)
         if session is None:
             return
@@ -348,19 +368,19 @@ class Lives(RuleBasedStateMachine):
         life.end_sessions()
         life.exists, life.good_reset, life.latest = False, False, None
 
-    @rule(who=numbers, which=numbers)
-    def leaves(self, who: int, which: int) -> None:
+    @rule(who=numbers, which=numbers, chance=seldom)
+    def leaves(self, who: int, which: int, chance: int) -> None:
         life = self.life(who)
         session: Session | None = self.pick(which, life.sessions)
-        if session:
+        if session and not chance:
             answer = life.place.me(session.access, "DELETE")
             if self.enters(session, answer, life, (204, None)):
                 self.gone(life)
 
-    @rule(who=numbers)
-    def is_deleted(self, who: int) -> None:
+    @rule(who=numbers, chance=seldom)
+    def is_deleted(self, who: int, chance: int) -> None:
         life = self.life(who)
-        if life.id:
+        if life.id and not chance:
             answer = life.place.admin("DELETE", f"/users/{life.id}")
             verdict = (204, None) if life.exists else (404, "user_not_found")
             if self.told(answer, verdict):
@@ -392,8 +412,13 @@ def world(
             told = {"store": "dynamodb", "table_name": create_table(client(endpoint))}
         folder: Path = tmp_path_factory.mktemp("model")
         opened = stack.enter_context(open_world(folder, **told))
+        opened.spoilt = True  # whoever is deleted may come back under another spelling
         cheapen(opened)
         yield opened
+        rows = invariants.read_rows(folder, opened.hour.now.timestamp()) if not told else []
+        findings = invariants.Findings()
+        invariants.check_store(rows, findings, at_rest=False)
+        assert findings.lines == []
 
 
 def machine(world: World) -> type[Lives]:
