@@ -22,7 +22,7 @@ from tests.faults import proxy, sqlite_faults
 from tests.faults.proxy import proxied
 from tests.faults.recipes import RECIPES, Recipe, Request, cheapen
 from tests.flows import invariants
-from tests.flows.effort import is_full, rounds
+from tests.flows.effort import rounds
 
 BUDGET_SECONDS = 0.08
 EVERYTHING = 500  # of PASSERINE_TEST_ROUNDS
@@ -160,7 +160,7 @@ def settle(place: Place, recipe: Recipe, request: Request, *, done: bool) -> Non
 
 def chosen(cases: Sequence[Any], seed: str) -> Sequence[Any]:
     """Some cases, others for each operation; all in `EVERYTHING` rounds."""
-    wanted = len(cases) if rounds() >= EVERYTHING else 4 if is_full() else 2
+    wanted = len(cases) if rounds() >= EVERYTHING else 2
     step = max(1, len(cases) // wanted)
     return cases[sum(seed.encode()) % step :: step]
 

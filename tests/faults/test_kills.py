@@ -21,7 +21,7 @@ from tests.dynamodb_local import client, create_table, dynamodb_local
 from tests.faults.recipes import CHANGING, RECIPES, Recipe, Request
 from tests.faults.test_every_operation import EVERYTHING, dynamodb_rows
 from tests.flows import invariants
-from tests.flows.effort import is_full, rounds
+from tests.flows.effort import rounds
 from tests.flows.mortal import Order, killing
 from tests.unlimited import unlimited
 
@@ -102,11 +102,10 @@ def _copied_folder(_: dict[str, str], source: Path, target: Path) -> dict[str, s
 
 
 def moments(name: str) -> list[int]:
-    """At which calls to die: at all of them, or at the first and some others."""
+    """At which calls to die: at all of them, or at one that differs from name to name."""
     if rounds() >= EVERYTHING:
         return list(range(1, MOST_CALLS))
-    first = sum(name.encode()) % 3
-    return [first + 1, first + 3] if is_full() else [first + 1]
+    return [sum(name.encode()) % 3 + 1]
 
 
 def check(ground: Ground, folder: Path, settings: dict[str, str], world: World) -> None:

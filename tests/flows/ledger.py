@@ -63,7 +63,9 @@ class Ledger:
             self.statuses[status] += 1
             if status >= 500:
                 self.faults.append(f"{method} {path}: {status} {text[:200]}")
-            public = path.endswith(PUBLIC_FILES) or path.startswith(PUBLIC_FOLDERS)
+            public = path.partition("?")[0].endswith(PUBLIC_FILES) or path.startswith(
+                PUBLIC_FOLDERS
+            )
             if not public and headers.get("cache-control") != "no-store":
                 self.faults.append(
                     f"{method} {path}: {headers.get('cache-control')!r}, not no-store"
