@@ -21,6 +21,12 @@ import pytest
 from botocore.config import Config
 
 FOLDER = "PASSERINE_TEST_DYNAMODB_LOCAL"
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
 START_SECONDS = 30.0
 
 
@@ -53,6 +59,15 @@ def dynamodb_local() -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             process.kill()
+
+
+@contextmanager
+def spoken_to(endpoint: str) -> Iterator[str]:
+    """Let the SDK of this process speak to an endpoint until the block ends."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": endpoint}.items():
+            patch.setenv(name, value)
+        yield endpoint
 
 
 def client(endpoint: str) -> Any:

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from app.adapters.dynamodb_table import DynamoDbTable
 from tests.api.world import (
@@ -36,7 +35,7 @@ from tests.api.world import (
     open_world,
     tokens,
 )
-from tests.dynamodb_local import client, create_table, dynamodb_local
+from tests.dynamodb_local import client, create_table, dynamodb_local, spoken_to
 
 KILOBYTE = 1024
 READS = {"GetItem", "BatchGetItem", "Query"}
@@ -120,15 +119,7 @@ def metered(folder: Path) -> Iterator[tuple[World, Meter]]:
     """A service on a new table whose every call is counted."""
     with ExitStack() as stack:
         endpoint = stack.enter_context(dynamodb_local())
-        patch = stack.enter_context(pytest.MonkeyPatch.context())
-        for name, value in {
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_REGION": "us-east-1",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL": endpoint,
-        }.items():
-            patch.setenv(name, value)
+        stack.enter_context(spoken_to(endpoint))
         plain = stack.enter_context(closing(client(endpoint)))
         table = create_table(plain)
         world = stack.enter_context(

@@ -12,17 +12,17 @@ from typing import Any, Protocol
 import httpx
 import pytest
 
-from app.adapters.aws import Aws
 from app.adapters.dynamodb_table import DynamoDbTable
 from app.adapters.sqlite_table import SqliteTable
 from tests.api.operations import operations
 from tests.api.world import Tenant, World, open_world, refused
-from tests.dynamodb_local import client, create_table, dynamodb_local
+from tests.dynamodb_local import client, create_table, dynamodb_local, spoken_to
 from tests.faults import proxy, sqlite_faults
 from tests.faults.proxy import proxied
 from tests.faults.recipes import RECIPES, Recipe, Request, cheapen
 from tests.flows import invariants
 from tests.flows.effort import rounds
+from tests.security.twostores import living_rows
 
 BUDGET_SECONDS = 0.08
 EVERYTHING = 500  # of PASSERINE_TEST_ROUNDS
@@ -76,37 +76,12 @@ class Place:
         assert findings.lines == []
 
 
-def dynamodb_rows(dynamodb: Any, table: str, now: float) -> list[invariants.Row]:
-    """The living items of a table."""
-    from app.adapters.dynamodb_items import item_of
-
-    found, start = list[invariants.Row](), dict[str, Any]()
-    while True:
-        page = dynamodb.scan(TableName=table, ConsistentRead=True, **start)
-        for item in map(item_of, page["Items"]):
-            if item.expires_at is None or item.expires_at > now:
-                expires = item.expires_at is not None
-                row = invariants.Row(
-                    pk=item.key.pk, sk=item.key.sk, body=item.body, expires=expires
-                )
-                found.append(row)
-        if "LastEvaluatedKey" not in page:
-            return found
-        start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
-
-
 @pytest.fixture(scope="module")
 def on_dynamodb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with ExitStack() as stack:
         endpoint = stack.enter_context(dynamodb_local())
         between = stack.enter_context(proxied(endpoint))
-        patch = stack.enter_context(pytest.MonkeyPatch.context())
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "test")
-        for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
-            patch.setenv(name, "us-east-1")
-        patch.setenv("AWS_ENDPOINT_URL", between.url)
-        stack.callback(Aws().forget)
+        stack.enter_context(spoken_to(between.url))
         direct = client(endpoint)
         table = create_table(direct)
         folder = tmp_path_factory.mktemp("faults")
@@ -117,7 +92,7 @@ def on_dynamodb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield Place(
             world=world,
             plan=between,
-            rows=lambda: dynamodb_rows(direct, table, world.hour.now.timestamp()),
+            rows=lambda: living_rows(direct, table, world.hour.now.timestamp()),
         )
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from app.applications.logic import Applications
 from tests.api.world import ADMIN_KEY, PASSWORD, Person, World, open_world, refused
+from tests.dynamodb_local import spoken_to
 
 KEY = "arn:aws:kms:us-east-1:000000000000:key/test"
 FAULTS = ["ThrottlingException", "AccessDeniedException", "KMSInternalException", None]
@@ -77,13 +78,8 @@ def serving() -> Iterator[Kms]:
 
 
 @pytest.fixture
-def kms(monkeypatch: pytest.MonkeyPatch) -> Iterator[Kms]:
-    with serving() as served:
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            monkeypatch.setenv(name, "test")
-        for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
-            monkeypatch.setenv(name, "us-east-1")
-        monkeypatch.setenv("AWS_ENDPOINT_URL", served.url)
+def kms() -> Iterator[Kms]:
+    with serving() as served, spoken_to(served.url):
         yield served
 
 

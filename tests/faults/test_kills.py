@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-from app.adapters.aws import Aws
 from tests.api.world import ABSENT, Hour, Tenant, World, open_world, refused
-from tests.dynamodb_local import client, create_table, dynamodb_local
+from tests.dynamodb_local import client, create_table, dynamodb_local, spoken_to
 from tests.faults.recipes import CHANGING, RECIPES, Recipe, Request
-from tests.faults.test_every_operation import EVERYTHING, dynamodb_rows
+from tests.faults.test_every_operation import EVERYTHING
 from tests.flows import invariants
 from tests.flows.effort import rounds
 from tests.flows.mortal import Order, killing
+from tests.security.twostores import living_rows
 from tests.unlimited import unlimited
 
 MOST_CALLS = 40
@@ -65,13 +65,7 @@ def ground(request: pytest.FixtureRequest) -> Iterator[Ground]:
             )
             return
         endpoint = stack.enter_context(dynamodb_local())
-        patch = stack.enter_context(pytest.MonkeyPatch.context())
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "test")
-        for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
-            patch.setenv(name, "us-east-1")
-        patch.setenv("AWS_ENDPOINT_URL", endpoint)
-        stack.callback(Aws().forget)
+        stack.enter_context(spoken_to(endpoint))
         direct = client(endpoint)
         settings = {"store": "dynamodb", **unlimited("dynamodb")}
 
@@ -90,7 +84,7 @@ def ground(request: pytest.FixtureRequest) -> Iterator[Ground]:
             kill=stack.enter_context(killing()),
             fresh=fresh,
             copy=copied,
-            rows=lambda _, told, world: dynamodb_rows(
+            rows=lambda _, told, world: living_rows(
                 direct, told["table_name"], world.hour.now.timestamp()
             ),
         )

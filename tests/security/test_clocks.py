@@ -11,7 +11,6 @@ from typing import Any
 import httpx
 import pytest
 
-from app.adapters.aws import Aws
 from app.adapters.platform import DATABASE
 from app.common.clock import rfc3339
 from tests.api.world import (
@@ -27,7 +26,7 @@ from tests.api.world import (
     refused,
     tokens,
 )
-from tests.dynamodb_local import client, create_table, dynamodb_local
+from tests.dynamodb_local import client, create_table, dynamodb_local, spoken_to
 from tests.faults.recipes import cheapen
 from tests.flows.client import LocalInbox, opened_client, sign_up
 from tests.flows.clocked import clocked
@@ -40,13 +39,7 @@ def table(request: pytest.FixtureRequest) -> Iterator[Callable[[], str]]:
     """Makes tables of DynamoDB, which this process's SDK speaks to."""
     with ExitStack() as stack:
         endpoint = stack.enter_context(dynamodb_local())
-        patch = stack.enter_context(pytest.MonkeyPatch.context())
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "test")
-        for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
-            patch.setenv(name, "us-east-1")
-        patch.setenv("AWS_ENDPOINT_URL", endpoint)
-        stack.callback(Aws().forget)
+        stack.enter_context(spoken_to(endpoint))
         yield lambda: create_table(client(endpoint))
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import httpx
 import pytest
 
-from app.adapters.aws import Aws
 from app.events.types import Operation
 from app.messages.types import MessageKind
 from tests.api.world import (
@@ -25,7 +24,7 @@ from tests.api.world import (
     open_world,
     refused,
 )
-from tests.dynamodb_local import client, create_table, dynamodb_local
+from tests.dynamodb_local import client, create_table, dynamodb_local, spoken_to
 
 MINUTE, HOUR = 60, 3600
 UNKNOWN = "nobody@example.com"
@@ -311,13 +310,7 @@ def two_workers(store: str, folder: Path) -> Iterator[tuple[World, World]]:
         settings: dict[str, Any] = {"rate_limits": "on"}
         if store == "dynamodb":
             endpoint = stack.enter_context(dynamodb_local())
-            patch = stack.enter_context(pytest.MonkeyPatch.context())
-            for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-                patch.setenv(name, "test")
-            for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
-                patch.setenv(name, "us-east-1")
-            patch.setenv("AWS_ENDPOINT_URL", endpoint)
-            stack.callback(Aws().forget)
+            stack.enter_context(spoken_to(endpoint))
             settings |= {"store": "dynamodb", "table_name": create_table(client(endpoint))}
         one = stack.enter_context(open_world(folder, **settings))
         other = stack.enter_context(open_world(folder, hour=one.hour, **settings))

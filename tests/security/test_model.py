@@ -17,9 +17,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from app.adapters.aws import Aws
 from tests.api.world import Tenant, World, body, open_world
-from tests.dynamodb_local import client, create_table, dynamodb_local
+from tests.dynamodb_local import client, create_table, dynamodb_local, spoken_to
 from tests.faults.recipes import cheapen
 from tests.flows import invariants
 from tests.flows.effort import is_full
@@ -402,13 +401,7 @@ def world(
     with ExitStack() as stack:
         if request.param == "dynamodb":
             endpoint = stack.enter_context(dynamodb_local())
-            patch = stack.enter_context(pytest.MonkeyPatch.context())
-            for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-                patch.setenv(name, "test")
-            for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
-                patch.setenv(name, "us-east-1")
-            patch.setenv("AWS_ENDPOINT_URL", endpoint)
-            stack.callback(Aws().forget)
+            stack.enter_context(spoken_to(endpoint))
             told = {"store": "dynamodb", "table_name": create_table(client(endpoint))}
         folder: Path = tmp_path_factory.mktemp("model")
         opened = stack.enter_context(open_world(folder, **told))

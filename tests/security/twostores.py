@@ -8,21 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from app.adapters.dynamodb_items import Row, item_of
 from app.adapters.platform import DATABASE
 from app.storage.keys import API_KEYS
 from tests.api.world import World, open_world
-from tests.dynamodb_local import client, create_table, dynamodb_local
+from tests.dynamodb_local import client, create_table, dynamodb_local, spoken_to
 from tests.flows import invariants
-
-CREDENTIALS = {
-    "AWS_ACCESS_KEY_ID": "test",
-    "AWS_SECRET_ACCESS_KEY": "test",
-    "AWS_REGION": "us-east-1",
-    "AWS_DEFAULT_REGION": "us-east-1",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +56,7 @@ def open_store(store: str, folder: Path) -> Iterator[Stored]:
 @contextmanager
 def local_dynamodb() -> Iterator[str]:
     """DynamoDB Local, which this process's SDK speaks to until the block ends."""
-    with dynamodb_local() as endpoint, pytest.MonkeyPatch.context() as patch:
-        for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": endpoint}.items():
-            patch.setenv(name, value)
+    with dynamodb_local() as endpoint, spoken_to(endpoint):
         yield endpoint
 
 
