@@ -4,9 +4,7 @@ import base64
 import json
 import logging
 import re
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -26,7 +24,6 @@ from tests.api.world import (
     Tenant,
     World,
     body,
-    open_world,
     refused,
     tokens,
 )
@@ -34,17 +31,6 @@ from tests.api.world import (
 PEER = ("203.0.113.9", 40_000)
 AGENT = {"User-Agent": "Songbook/2.0"}
 DEPLOYMENT = "/v1/audit-events"
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with open_world(tmp_path) as opened:
-        yield opened
-
-
-@pytest.fixture
-def tenant(world: World) -> Tenant:
-    return world.tenant()
 
 
 def events(tenant: Tenant, **query: Any) -> list[dict[str, Any]]:
