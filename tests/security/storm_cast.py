@@ -37,6 +37,7 @@ SHARES = {
     "deleteUser": 0.1,
     "deleteCurrentUser": 0.1,
     "deleteCurrentUserSessions": 0.15,
+    "revokeUserToken": 0.2,
     "rotateApplicationKeys": 0.3,
     "listApplications": 0.3,
 }
@@ -219,27 +220,28 @@ class Cast:
         return name, replace(request, path=path, headers=[*own, *kept])
 
     def learn(self, operation: str, request: Request, status: int, text: str) -> None:
-        """Take what the answer to a valid request brings."""
+        """Take what an answer brings."""
         stage = next((one for one in self.stages if f"/{one.app}" in request.path), None)
-        body = json.loads(text) if text.startswith("{") else {}
+        if stage is not None and status in {401, 403, 404}:
+            own = ("Authorization", f"Bearer {stage.access}")
+            code = "invalid_token" if own in request.headers else "application_not_found"
+            stage.stale |= f'"{code}"' in text and request.path.count(stage.app) == 1
+        if request.method == "HEAD" or status not in {200, 201} or not text.startswith("{"):
+            return
+        body = json.loads(text)
         if isinstance(body.get("nextCursor"), str):
             self.cursors[operation] = body["nextCursor"]
+        if operation == "createApiKey" and "id" in body:
+            self.api_key = body["id"]
         if stage is None:
-            if operation == "createApiKey" and status == 201:
-                self.api_key = body["id"]
             return
+        items = body.get("items")
         if "accessToken" in body and operation == "requestUserToken":
             stage.access, stage.refresh = body["accessToken"], body["refreshToken"]
-        elif operation == "listCurrentUserSessions" and status == 200:
-            stage.session = self.dice.choice(body["items"])["id"]
-        elif operation == "listApplicationKeys" and status == 200:
-            stage.kid = self.dice.choice(body["items"])["kid"]
-        elif operation in {"createUser", "requestPasswordReset"} and status == 202:
-            self.deliver()
-        stage.stale |= status in {401, 403} or body.get("code", "") in {
-            "application_not_found",
-            "user_not_found",
-        }
+        elif operation == "listCurrentUserSessions" and items and "userAgent" in items[0]:
+            stage.session = self.dice.choice(items)["id"]
+        elif operation == "listApplicationKeys" and items and "kid" in items[0]:
+            stage.kid = self.dice.choice(items)["kid"]
 
     def _alive(self) -> Stage:
         """One of the stages; if something has ended there, it is put up again."""
