@@ -145,8 +145,8 @@ def _use_cases(
     )
     lane = Lane(limiter=anyio.CapacityLimiter((os.cpu_count() or 1) + 1), queue=HASHES_WAITING)
     cursors = Cursors(key=lambda: ground.secret.derive(CURSOR_PURPOSE))
-    keys_ = _api_keys(ground, stands_on)
-    made = (*areas, keys_, site, lane, pace, cursors, applications, ground.journal)
+    api_keys = _api_keys(ground, stands_on)
+    made = (*areas, api_keys, site, lane, pace, cursors, applications, ground.journal)
     provided: dict[type[Any], Any] = {type(one): one for one in made}
     if settings.store == "sqlite" and isinstance(stands_on.mailer, Inbox):
         provided[Inbox] = stands_on.mailer

@@ -12,7 +12,7 @@ SIGN_INS = "signIns"
 SIGN_UPS = "signUps"
 MESSAGES = "messages"
 REFRESHES = "refreshes"
-SENT = "messages"  # the name of an address's record
+SENT = "messages"  # the sort key of an address's record
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,6 @@ from app.storage.table import Item, Json
 
 MAX_EMAIL = 254
 MAX_METADATA_BYTES = 8192
-MAX_SESSIONS_A_COMMIT = 80
 
 
 class UserState(StrEnum):
