@@ -403,7 +403,7 @@ WAYS: dict[Bend, int] = {
 def _members(request: Request) -> dict[str, Any]:
     try:
         found = json.loads(request.body)
-    except ValueError:
+    except (ValueError, RecursionError):  # it was bent before
         return {}
     return found if isinstance(found, dict) else {}
 
