@@ -11,10 +11,12 @@ from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
+from app.common.errors import Refusal
 from app.web.access import KINDS
 from app.web.problems import InvalidJson, UnsupportedMediaType
 
 DEEPEST = 32
+UNREADABLE: list[Any] = []  # no body of ours is a list
 NO_BODY = {"type": "missing", "loc": ("body",), "msg": "Field required"}
 # Whatever else a header may add would change what the body means, or is nothing of JSON's.
 JSON = re.compile(r'application/json[ \t]*(;[ \t]*charset=("?)utf-8\2[ \t]*)?', re.IGNORECASE)
@@ -49,13 +51,22 @@ class Route(APIRoute):
 
         async def strict(request: Request) -> Response:
             body = await request.body()
-            if body:
-                _check_type(request.headers.getlist("content-type"))
-                parsed = read_json(body)
-                if parsed is None:  # FastAPI takes it for no body at all, where none is needed
-                    raise RequestValidationError([NO_BODY])
-                request = ParsedRequest(request, body, parsed)
-            return await handler(request)
+            if not body:
+                return await handler(request)
+            fault: Exception | None = None
+            parsed: Any = UNREADABLE
+            try:
+                parsed = _read(request, body)
+            except (Refusal, RequestValidationError) as found:
+                fault = found
+            try:
+                return await handler(ParsedRequest(request, body, parsed))
+            except RequestValidationError:
+                # FastAPI asks for the body before it asks who calls, and looks into it after: so
+                # that whoever may not call hears that, and not what is wrong with the body.
+                if fault is None:
+                    raise
+            raise fault
 
         return strict
 
@@ -81,6 +92,14 @@ def read_json(body: bytes) -> Any:
     except (ValueError, RecursionError):
         raise InvalidJson from None
     _check_value(parsed, DEEPEST)
+    return parsed
+
+
+def _read(request: Request, body: bytes) -> Any:
+    _check_type(request.headers.getlist("content-type"))
+    parsed = read_json(body)
+    if parsed is None:  # FastAPI takes it for no body at all, where none is needed
+        raise RequestValidationError([NO_BODY])
     return parsed
 
 
