@@ -31,6 +31,12 @@ OpenApplication = Annotated[Application, ByApplication]
 public = router("Sign-in")
 
 
+def _texts(*names: str) -> dict[str, Any]:
+    """The named members are texts, the others are not there."""
+    every = ("email", "password", "refreshToken")
+    return {name: {"type": "string"} if name in names else False for name in every}
+
+
 class RequestUserTokenBody(Body):
     """Either an address and a password, or a refresh token."""
 
@@ -40,7 +46,10 @@ class RequestUserTokenBody(Body):
                 {"email": "ada@example.com", "password": "correct horse battery staple"},
                 {"refreshToken": "AZWfPmsscjqdV0ug06HF8gGVnz5r…"},
             ),
-            "oneOf": [{"required": ["email", "password"]}, {"required": ["refreshToken"]}],
+            "oneOf": [
+                {"required": ["email", "password"], "properties": _texts("email", "password")},
+                {"required": ["refreshToken"], "properties": _texts("refreshToken")},
+            ],
         }
     )
 

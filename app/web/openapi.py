@@ -115,6 +115,9 @@ def document(app: FastAPI, routes: Iterable[Any]) -> dict[str, Any]:
 
 def _complete(operation: dict[str, Any], route: Route) -> None:
     operation["security"] = SECURITY[route.caller]
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    if content and "anyOf" in content["schema"]:  # it may be left out; `null` it may not be
+        (content["schema"],) = [one for one in content["schema"]["anyOf"] if "$ref" in one]
     responses = operation["responses"]
     if MEDIA_TYPE not in responses.get("422", {}).get("content", {}):
         responses.pop("422", None)  # FastAPI's own, of a form that is not ours
