@@ -1,6 +1,7 @@
 """Password hashes, and the wrong passwords that were tried, over the table."""
 
 from app.common.ids import ApplicationId
+from app.common.secrets import new_token
 from app.limits.store import times_of
 from app.limits.types import Failures, Penalty
 from app.passwords.types import Credential
@@ -9,7 +10,8 @@ from app.storage.table import (
     Absent,
     Body,
     Check,
-    Condition,
+    Conditions,
+    FieldIs,
     Item,
     Json,
     Put,
@@ -28,6 +30,7 @@ def credential_of(item: Item | None) -> Credential:
     return Credential(
         hash=None if stored is None else str(stored),
         version=item.version,
+        mark=None if "mark" not in item.body else str(item.body["mark"]),
         failures=Failures(
             times=times_of(item.body.get("failures")),
             networks=_penalties(item.body.get("networks")),
@@ -52,9 +55,11 @@ def save(
         instead_of: what it must still take the place of; by default whatever is there.
         failures: what to keep of the wrong ones; a new password forgets them.
     """
-    when = () if instead_of is None else (_same(instead_of),)
+    when = () if instead_of is None else _same(instead_of)
     key = keys.password(application_id, address_digest)
-    return Put(key=key, body={"hash": password_hash, **_body(failures)}, when=when)
+    return Put(
+        key=key, body={"hash": password_hash, "mark": new_token(), **_body(failures)}, when=when
+    )
 
 
 def failed(
@@ -71,21 +76,29 @@ def failed(
     and take, alike.
     """
     known: Body = {} if credential.hash is None else {"hash": credential.hash}
+    mark: Body = (
+        {} if credential.mark is None and credential.version else {"mark": credential.mark or ""}
+    )
     return Put(
         key=keys.password(application_id, address_digest),
-        body={**known, **_body(failures)},
-        when=(_same(credential),),
+        body={**known, **mark, **_body(failures)},
+        when=_same(credential),
         expires_at=ends if credential.hash is None else None,
     )
 
 
 def unchanged(application_id: ApplicationId, address_digest: str, credential: Credential) -> Write:
     """Holds while the password and its wrong ones are as they were read."""
-    return Check(key=keys.password(application_id, address_digest), when=(_same(credential),))
+    return Check(key=keys.password(application_id, address_digest), when=_same(credential))
 
 
-def _same(credential: Credential) -> Condition:
-    return VersionIs(credential.version) if credential.version else Absent()
+def _same(credential: Credential) -> Conditions:
+    """What holds while the item is the very one that was read."""
+    if not credential.version:
+        return (Absent(),)
+    if credential.mark is None:
+        return (VersionIs(credential.version),)
+    return VersionIs(credential.version), FieldIs("mark", credential.mark)
 
 
 def _body(failures: Failures | None) -> Body:

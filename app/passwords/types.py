@@ -18,10 +18,13 @@ class Credential:
         hash: a PHC string (https://github.com/P-H-C/phc-string-format); `None` where nobody has
             a password and yet somebody has tried some.
         version: of the stored item; 0 while there is none.
+        mark: tells each setting of a password from every other, for which versions begin anew;
+            empty where nobody has one, `None` in items of before there were marks.
     """
 
     hash: str | None = field(repr=False)
     version: int
+    mark: str | None = None
     failures: Failures = field(default_factory=Failures)
 
 

@@ -87,3 +87,52 @@ def test_a_session_of_an_earlier_epoch_is_not_turned_on(workers: tuple[World, Wo
     answer = tenant.refresh(person.refresh)
     for token in [person.refresh, *([answer.json()["refreshToken"]] if answer.is_success else [])]:
         refused(tenant.refresh(token), 401, "invalid_refresh_token")
+
+
+@pytest.fixture
+def limited(tmp_path: Path) -> Iterator[tuple[World, World]]:
+    """Two workers that count wrong passwords."""
+    with (
+        open_world(tmp_path, rate_limits="on") as one,
+        open_world(tmp_path, hour=one.hour, rate_limits="on") as other,
+    ):
+        yield one, other
+
+
+def test_counting_a_wrong_password_does_not_bring_an_old_one_back(
+    limited: tuple[World, World],
+) -> None:
+    one, other = limited
+    tenant = one.tenant()
+    tenant.user()
+    token = tenant.reset_token()
+    elsewhere = Tenant(world=other, id=tenant.id)
+    tear(one, "password", lambda: elsewhere.reset(token))
+    refused(tenant.sign_in(EMAIL, "neither of the two"), 401, "invalid_credentials")
+    refused(tenant.sign_in(), 401, "invalid_credentials")
+    assert tenant.sign_in(EMAIL, NEW_PASSWORD).status_code == 200
+
+
+def test_counting_a_wrong_password_does_not_take_a_new_users_away(
+    limited: tuple[World, World],
+) -> None:
+    one, other = limited
+    tenant = one.tenant()
+    token = tenant.invitation()
+    tenant.sign_in(EMAIL, "wrong before there is any")
+    elsewhere = Tenant(world=other, id=tenant.id)
+    tear(one, "password", lambda: elsewhere.verify(token))
+    refused(tenant.sign_in(EMAIL, "neither of the two"), 401, "invalid_credentials")
+    assert tenant.sign_in().status_code == 200
+
+
+def test_a_right_password_of_before_a_reset_begins_no_session(
+    limited: tuple[World, World],
+) -> None:
+    one, other = limited
+    tenant = one.tenant()
+    tenant.user()
+    token = tenant.reset_token()
+    elsewhere = Tenant(world=other, id=tenant.id)
+    tear(one, "password", lambda: elsewhere.reset(token))
+    refused(tenant.sign_in(), 401, "invalid_credentials")
