@@ -15,10 +15,10 @@ from pydantic import (
     model_validator,
 )
 
-from app.applications.types import check_url
+from app.applications.types import Application, check_url
 from app.common.errors import CannotStart
 from app.limits.types import LONGEST_PERIOD, Limits, Rate
-from app.web.context import Network
+from app.web.context import Network, loopback_origin
 
 PREFIX = "PASSERINE_"
 DEFAULT = Limits()
@@ -183,6 +183,18 @@ class Settings(BaseModel):
             sign_up_network=self.limit_sign_up_network,
             refresh=self.limit_refresh,
         )
+
+    def known_issuer(self, issuer: str, application: Application, origin: str) -> bool:
+        """Whether a token's issuer is our name for an application.
+
+        Without a public URL one service has several names: localhost, 127.0.0.1, another port of
+        the same data folder. Each of them is this very machine, and the signature decides.
+        """
+        if issuer == application.issuer(origin):
+            return True
+        if self.public_url is not None or not issuer.endswith(application.path):
+            return False
+        return loopback_origin(issuer.removesuffix(application.path))
 
     def check_for_lambda(self) -> None:
         """Refuse what an execution environment without a disk cannot do.

@@ -15,7 +15,6 @@ from app.api_keys.logic import ApiKeys
 from app.api_keys.store import ApiKeyStore
 from app.applications.logic import Applications
 from app.applications.store import ApplicationStore
-from app.applications.types import Application
 from app.audit.logic import Journal
 from app.audit.store import AuditStore
 from app.common.clock import Clock
@@ -51,7 +50,7 @@ from app.tokens.types import InvalidToken
 from app.users.logic import Users
 from app.users.store import UserStore
 from app.web.access import Callers
-from app.web.context import Surroundings, loopback_origin
+from app.web.context import Surroundings
 from app.web.lane import Lane
 from app.web.pace import Pace
 from app.web.site import Site
@@ -71,7 +70,9 @@ class Services:
     Attributes:
         provided: use cases by their class, for the endpoints.
         dispatcher: delivers events, in the housekeeper's thread or on a table's stream.
+        renew: drops what must not outlive a snapshot of this process.
         close: lets go of the store.
+        quick_reads: whether a read takes less time than handing it to a thread.
         local: whether this is a deployment on one machine, with a start page and a mailbox.
         notes: what its owner should read at the start.
     """
@@ -84,7 +85,9 @@ class Services:
     dispatcher: Dispatcher
     housekeeper: Housekeeper
     table: Table
+    renew: Callable[[], None]
     close: Callable[[], None]
+    quick_reads: bool
     local: bool
     has_mailbox: bool
     notes: tuple[str, ...]
@@ -136,7 +139,6 @@ def _use_cases(
     settings: Settings, ground: Ground, stands_on: Platform, pace: Pace
 ) -> Mapping[type[Any], Any]:
     applications = _applications(ground, stands_on.cache_seconds)
-    areas = _areas(ground, applications, settings)
     site = Site(
         version=__version__,
         store=settings.store,
@@ -145,8 +147,8 @@ def _use_cases(
     )
     lane = Lane(limiter=anyio.CapacityLimiter((os.cpu_count() or 1) + 1), queue=HASHES_WAITING)
     cursors = Cursors(key=lambda: ground.secret.derive(CURSOR_PURPOSE))
-    api_keys = _api_keys(ground, stands_on)
-    made = (*areas, api_keys, site, lane, pace, cursors, applications, ground.journal)
+    areas = (*_areas(ground, applications, settings), applications, _api_keys(ground, stands_on))
+    made = (*areas, site, lane, pace, cursors, ground.journal)
     provided: dict[type[Any], Any] = {type(one): one for one in made}
     if settings.store == "sqlite" and isinstance(stands_on.mailer, Inbox):
         provided[Inbox] = stands_on.mailer
@@ -174,7 +176,9 @@ def _services(
         dispatcher=dispatcher,
         housekeeper=housekeeper,
         table=ground.table,
+        renew=stands_on.renew,
         close=stands_on.close,
+        quick_reads=settings.store == "sqlite" and settings.kms_key_id is None,
         local=settings.store == "sqlite",
         has_mailbox=Inbox in provided,
         notes=stands_on.admin_key.notes,
@@ -261,7 +265,7 @@ def _areas(ground: Ground, applications: Applications, settings: Settings) -> tu
         key_rings=applications.key_rings,
         sessions=sessions,
         clock=clock,
-        known_issuer=_known_issuer(settings),
+        known_issuer=settings.known_issuer,
     )
     recoveries = Recoveries(
         users=users,
@@ -314,25 +318,8 @@ def _guesses(ground: Ground) -> Guesses:
 
 
 def _allowances(ground: Ground) -> Allowances:
-    store = TallyStore(table=ground.table)
-    return Allowances(limits=ground.limits, store=store, clock=ground.clock)
-
-
-def _known_issuer(settings: Settings) -> Any:
-    """Whether a token's issuer is our name for an application.
-
-    Without a public URL one service has several names: localhost, 127.0.0.1, another port of
-    the same data folder. Each of them is this very machine, and the signature decides.
-    """
-
-    def known(issuer: str, application: Application, origin: str) -> bool:
-        if issuer == application.issuer(origin):
-            return True
-        if settings.public_url is not None or not issuer.endswith(application.path):
-            return False
-        return loopback_origin(issuer.removesuffix(application.path))
-
-    return known
+    tallies = TallyStore(table=ground.table)
+    return Allowances(limits=ground.limits, store=tallies, clock=ground.clock)
 
 
 def _dispatcher(ground: Ground, platform: Platform) -> Dispatcher:

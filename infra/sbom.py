@@ -26,6 +26,7 @@ FILE = "sbom.cdx.json"
 SCHEMA = "http://cyclonedx.org/schema/bom-1.6.schema.json"
 # What a library that declares no SPDX expression may say instead.
 KNOWN_AS = {
+    "Apache License 2.0": "Apache-2.0",
     "Apache-2.0": "Apache-2.0",
     "MIT": "MIT",
     "License :: OSI Approved :: MIT License": "MIT",

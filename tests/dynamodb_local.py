@@ -20,6 +20,8 @@ import botocore.session
 import pytest
 from botocore.config import Config
 
+from app.adapters.aws_json import SERVICES, Credentials, JsonClient
+
 FOLDER = "PASSERINE_TEST_DYNAMODB_LOCAL"
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -84,6 +86,16 @@ def client(endpoint: str) -> Any:
             read_timeout=10,
             max_pool_connections=64,
         ),
+    )
+
+
+def calls(endpoint: str) -> JsonClient:
+    """Our own client, as the driver has it."""
+    return JsonClient(
+        service=SERVICES["dynamodb"],
+        endpoint=endpoint,
+        region="us-east-1",
+        credentials=lambda: Credentials(access_key="test", secret_key="test"),
     )
 
 

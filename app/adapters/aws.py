@@ -1,20 +1,24 @@
 """AWS's clients, each made once and on its first use, and one way in which a call fails."""
 
+import os
 import threading
 from dataclasses import dataclass, field
 from typing import Any
 
-CONNECT_SECONDS = 1.0
-READ_SECONDS = 3.0
+from app.adapters.aws_json import (
+    CONNECT_SECONDS,
+    READ_SECONDS,
+    SERVICES,
+    AwsFault,
+    Credentials,
+    JsonClient,
+)
+
 ATTEMPTS = 3
 POOL = 50
-
-
-class AwsFault(Exception):
-    """A call was not answered as it should be; its text is AWS's code or the kind of failure.
-
-    AWS's own words are left out: they may quote an address or a name.
-    """
+SESSION = "session"
+# AWS General Reference, "Endpoints"; other partitions are named by AWS_ENDPOINT_URL.
+DOMAINS = {"cn-": "amazonaws.com.cn"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,26 +26,39 @@ class Aws:
     """The clients of one process.
 
     Region, credentials and endpoints come from the SDK's own variables (`AWS_REGION`,
-    `AWS_ENDPOINT_URL`, ...). botocore alone, without boto3: its clients are all that is used.
+    `AWS_ENDPOINT_URL`, ...). Where a variable does not tell region or credentials, botocore finds
+    them as everywhere: profiles, containers, instances.
     """
 
     _clients: dict[str, Any] = field(default_factory=dict, repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
-    def client(self, service: str, *, attempts: int = ATTEMPTS) -> Any:
-        """The client of a service; making it reads the service's model, some 50 ms."""
+    def json(self, service: str, *, attempts: int = ATTEMPTS) -> JsonClient:
+        """The client of a service that speaks JSON and stands on a request's path."""
+        with self._lock:
+            name = f"json {service}"
+            if name not in self._clients:
+                self._clients[name] = self._json(service, attempts)
+            found: JsonClient = self._clients[name]
+            return found
+
+    def client(self, service: str) -> Any:
+        """Botocore's client of a service; making it reads the service's model, some 50 ms."""
         with self._lock:
             if service not in self._clients:
-                self._clients[service] = self._make(service, attempts)
+                self._clients[service] = self._make(service)
             return self._clients[service]
 
     def forget(self) -> None:
         """Drop every client, with its connections and credentials."""
         with self._lock:
+            for client in self._clients.values():
+                if isinstance(client, JsonClient):
+                    client.close()
             self._clients.clear()
 
     def ask(self, service: str, operation: str, **request: Any) -> Any:
-        """The answer to a call.
+        """Botocore's answer to a call.
 
         Raises:
             AwsFault: there is none, also after `ATTEMPTS` tries where another could help.
@@ -55,18 +72,72 @@ class Aws:
         except BotoCoreError as error:  # no connection, no credentials, no region
             raise AwsFault(type(error).__name__) from None
 
-    def _make(self, service: str, attempts: int) -> Any:
-        # Some 100 ms of imports, for those deployments alone that are on AWS.
-        from botocore.config import Config
+    def _json(self, service: str, attempts: int) -> JsonClient:
+        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        region = region or self._session().get_config_variable("region")
+        if not region:
+            raise AwsFault("NoRegionError")
+        return JsonClient(
+            service=SERVICES[service],
+            endpoint=_endpoint(service, region),
+            region=region,
+            credentials=self._credentials,
+            attempts=attempts,
+        )
+
+    def _credentials(self) -> Credentials:
+        """Those of this moment: a role's are exchanged every few hours.
+
+        Raises:
+            AwsFault: there are none.
+        """
+        access, secret = (
+            os.environ.get(f"AWS_{name}") for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")
+        )
+        if access and secret:
+            token = os.environ.get("AWS_SESSION_TOKEN") or None
+            return Credentials(access_key=access, secret_key=secret, token=token)
+        from botocore.exceptions import BotoCoreError
+
+        try:
+            found = self._session().get_credentials()
+            frozen = None if found is None else found.get_frozen_credentials()
+        except BotoCoreError as error:
+            raise AwsFault(type(error).__name__) from None
+        if frozen is None:
+            raise AwsFault("NoCredentialsError")
+        return Credentials(
+            access_key=frozen.access_key, secret_key=frozen.secret_key, token=frozen.token
+        )
+
+    def _session(self) -> Any:
+        # Some 100 ms of imports, for what needs more than a signed POST.
         from botocore.session import Session
 
-        if "session" not in self._clients:
-            self._clients["session"] = Session()
+        with self._lock:
+            if SESSION not in self._clients:
+                self._clients[SESSION] = Session()
+            return self._clients[SESSION]
+
+    def _make(self, service: str) -> Any:
+        from botocore.config import Config
+
         config = Config(
             connect_timeout=CONNECT_SECONDS,
             read_timeout=READ_SECONDS,
-            retries={"mode": "standard", "total_max_attempts": attempts},
+            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
             max_pool_connections=POOL,
             tcp_keepalive=True,
         )
-        return self._clients["session"].create_client(service, config=config)
+        return self._session().create_client(service, config=config)
+
+
+def _endpoint(service: str, region: str) -> str:
+    """AWS SDKs and Tools Reference Guide, "Service-specific endpoints"."""
+    # Secrets Manager's id is of two words; the others are one.
+    own = f"AWS_ENDPOINT_URL_{'SECRETS_MANAGER' if service == 'secretsmanager' else service}"
+    given = os.environ.get(own.upper()) or os.environ.get("AWS_ENDPOINT_URL")
+    if given:
+        return given.rstrip("/")
+    domain = next((d for start, d in DOMAINS.items() if region.startswith(start)), "amazonaws.com")
+    return f"https://{service}.{region}.{domain}"

@@ -6,6 +6,7 @@ Members of a body that conditions may ask for are DynamoDB's own types, all othe
 """
 
 import json
+from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -184,7 +185,7 @@ def _written(value: Json) -> Attribute:
         case _:
             try:
                 text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-                return {"B": text.encode()}
+                return {"B": b64encode(text.encode()).decode()}
             except ValueError:
                 raise InvalidWrite("a body holds what JSON in UTF-8 cannot") from None
 
@@ -197,7 +198,7 @@ def _read(value: Attribute) -> Json:
         case "NULL":
             return None
         case "B":
-            parsed: Json = json.loads(held)
+            parsed: Json = json.loads(b64decode(held))
             return parsed
         case _:
             same: str | bool = held

@@ -9,11 +9,12 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from app.adapters.aws_json import NO_ANSWER, AwsFault
 from app.adapters.dynamodb_items import LIVING, Request, item_of, key_of, number, written_by
 from app.common.clock import Clock
 from app.common.errors import StoreUnavailable
@@ -54,8 +55,7 @@ REFUSED = frozenset(
         "TransactionInProgressException",
     }
 )
-# ... and those that leave open whether it was. `NO_ANSWER` is our own name.
-NO_ANSWER = "NoAnswer"
+# ... and those that leave open whether it was.
 DOUBTFUL = frozenset({"InternalServerError", "ServiceUnavailable", NO_ANSWER})
 # API reference, TransactWriteItems, "CancellationReasons".
 TRANSIENT_REASONS = frozenset(
@@ -68,21 +68,21 @@ class DynamoDbTable:
     """`Table` over DynamoDB.
 
     Attributes:
-        client: gives the botocore client, which itself must not try again: it would hide that
+        call: one call of an operation, which must not be tried again below: that would hide that
             an answer was lost.
         sleep: waits so many seconds.
         budget_seconds: for all tries of one call together.
     """
 
     name: str
-    client: Callable[[], Any]
+    call: Callable[[str, Mapping[str, Any]], Any]
     clock: Clock
     sleep: Callable[[float], None] = time.sleep
     budget_seconds: float = BUDGET_SECONDS
 
     def get(self, key: Key) -> Item | None:
         check_key(key)
-        answer = self._call("get_item", TableName=self.name, Key=key_of(key), ConsistentRead=True)
+        answer = self._call("GetItem", TableName=self.name, Key=key_of(key), ConsistentRead=True)
         rows = [answer["Item"]] if "Item" in answer else []
         return next(iter(self._living(rows)), None)
 
@@ -96,7 +96,7 @@ class DynamoDbTable:
         waits = self._waits("BatchGetItem")
         while wanted:
             request = {self.name: {"Keys": wanted, "ConsistentRead": True}}
-            answer = self._call("batch_get_item", RequestItems=request)
+            answer = self._call("BatchGetItem", RequestItems=request)
             rows += answer["Responses"].get(self.name, [])
             wanted = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
             if wanted:
@@ -123,7 +123,7 @@ class DynamoDbTable:
         request["Limit"] = limit + 1
         items: list[Item] = []
         while len(items) <= limit:
-            answer = self._call("query", **request)
+            answer = self._call("Query", **request)
             items += self._living(answer["Items"])
             if "LastEvaluatedKey" not in answer:
                 break
@@ -139,14 +139,14 @@ class DynamoDbTable:
         if len(writes) > 1 or not _may_repeat(first):
             self._commit_all(requests)
         elif isinstance(first, Delete):
-            self._call("delete_item", TableName=self.name, Key=key_of(first.key))
+            self._call("DeleteItem", TableName=self.name, Key=key_of(first.key))
         else:
             self._commit_one(requests[0])
 
     def _commit_one(self, request: Request) -> None:
         """One conditional call, which marks the item: a refusal by our own mark is a success."""
         mark = secrets.token_hex(8)
-        operation = "put_item" if isinstance(request.write, Put) else "update_item"
+        operation = "PutItem" if isinstance(request.write, Put) else "UpdateItem"
         asked = request.alone(mark)
         waits, in_doubt = self._waits(operation), False
         while True:
@@ -167,7 +167,7 @@ class DynamoDbTable:
 
     def _commit_all(self, requests: list[Request]) -> None:
         """One transaction under one token: sent again within 10 minutes, it is recognised."""
-        operation = "transact_write_items"
+        operation = "TransactWriteItems"
         items = [request.member() for request in requests]
         token, waits = secrets.token_hex(16), self._waits(operation)
         while True:
@@ -201,23 +201,12 @@ class DynamoDbTable:
 
     def _try(self, operation: str, **request: Any) -> tuple[str | None, Any]:
         """One call: no code and the answer, or the code of its error and what came with it."""
-        # Only a process that has a DynamoDB table pays for this import, and only at its first call.
-        from botocore import exceptions as botocore
-
         try:
-            return None, getattr(self.client(), operation)(**request)
-        except botocore.ClientError as error:
-            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            code = error.response.get("Error", {}).get("Code", "")
-            known = code in REFUSED or code in DOUBTFUL or status < HTTPStatus.INTERNAL_SERVER_ERROR
-            return code if known else NO_ANSWER, error.response
-        except (
-            botocore.ConnectionError,
-            botocore.HTTPClientError,
-        ):  # refused, cut off, or timed out
-            return NO_ANSWER, {}
-        except botocore.BotoCoreError as error:  # no credentials, no region: nothing was sent
-            return type(error).__name__, {}
+            return None, self.call(operation, request)
+        except AwsFault as fault:
+            told = fault.code in REFUSED or fault.code in DOUBTFUL
+            known = told or fault.status < HTTPStatus.INTERNAL_SERVER_ERROR
+            return fault.code if known else NO_ANSWER, fault.answer
 
     def _transient(self, operation: str, code: str) -> None:
         """Return when a call is worth another try.

@@ -1,9 +1,11 @@
 """Authenticated encryption under a key that never leaves AWS KMS."""
 
 import logging
+from base64 import b64decode, b64encode
 from dataclasses import dataclass
 
-from app.adapters.aws import Aws, AwsFault
+from app.adapters.aws import Aws
+from app.adapters.aws_json import AwsFault
 from app.adapters.local_keys import LocalSealer
 from app.common.errors import StoreUnavailable
 from app.common.secrets import SealBroken, decode, encode
@@ -33,17 +35,20 @@ class KmsSealer:
 
     def seal(self, plain: bytes, *, context: str) -> str:
         try:
-            made = self.aws.ask(
-                "kms",
-                "generate_data_key",
-                KeyId=self.key_id,
-                KeySpec="AES_256",
-                EncryptionContext=encryption_context(context),
+            made = self.aws.json("kms").call(
+                "GenerateDataKey",
+                {
+                    "KeyId": self.key_id,
+                    "KeySpec": "AES_256",
+                    "EncryptionContext": encryption_context(context),
+                },
             )
         except AwsFault as fault:
             raise _unavailable(fault) from None
-        wrapped = encode(made["CiphertextBlob"])
-        sealed = LocalSealer(key=made["Plaintext"]).seal(plain, context=f"{wrapped}.{context}")
+        wrapped = encode(b64decode(made["CiphertextBlob"]))
+        sealed = LocalSealer(key=b64decode(made["Plaintext"])).seal(
+            plain, context=f"{wrapped}.{context}"
+        )
         return f"{VERSION}{wrapped}.{sealed}"
 
     def open(self, sealed: str, *, context: str) -> bytes:
@@ -53,19 +58,20 @@ class KmsSealer:
             if version + "." != VERSION:
                 raise SealBroken
             blob = decode(wrapped)
-            answer = self.aws.ask(
-                "kms",
-                "decrypt",
-                KeyId=self.key_id,
-                CiphertextBlob=blob,
-                EncryptionContext=encryption_context(context),
+            answer = self.aws.json("kms").call(
+                "Decrypt",
+                {
+                    "KeyId": self.key_id,
+                    "CiphertextBlob": b64encode(blob).decode(),
+                    "EncryptionContext": encryption_context(context),
+                },
             )
-            opener = LocalSealer(key=answer["Plaintext"])
+            opener = LocalSealer(key=b64decode(answer["Plaintext"]))
             return opener.open(text, context=f"{wrapped}.{context}")
         except ValueError:
             raise SealBroken from None
         except AwsFault as fault:
-            if str(fault) in BROKEN:
+            if fault.code in BROKEN:
                 raise SealBroken from None
             raise _unavailable(fault) from None
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from app.adapters.aws import Aws
 from app.adapters.local_keys import LocalSealer, key_file, secret_file
-from app.adapters.mailbox import Mailbox
 from app.api_keys.types import PREFIX
 from app.common.clock import Clock
 from app.common.errors import CannotStart
@@ -55,6 +54,7 @@ class Platform:
         poll_seconds: how often the outbox is looked into.
         lease_seconds: how long a message is one dispatcher's; 0 where there is only one.
         sweep: deletes some of what has long expired; how much.
+        renew: drops what must not outlive a snapshot of this process: connections, credentials.
         close: lets go of the store.
     """
 
@@ -68,6 +68,7 @@ class Platform:
     poll_seconds: float
     lease_seconds: int
     sweep: Callable[[], int]
+    renew: Callable[[], None]
     close: Callable[[], None]
 
 
@@ -94,6 +95,7 @@ def platform(settings: Settings, clock: Clock) -> Platform:
         poll_seconds=POLL_SECONDS[settings.store],
         lease_seconds=0 if local else LEASE_SECONDS,
         sweep=sweep,
+        renew=aws.forget,
         close=close,
     )
 
@@ -120,7 +122,7 @@ def _table(
         # The driver alone tries again: it must know when an answer was lost.
         there = DynamoDbTable(
             name=settings.table_name or "",
-            client=lambda: aws.client("dynamodb", attempts=1),
+            call=lambda *asked: aws.json("dynamodb", attempts=1).call(*asked),
             clock=clock,
         )
         return there, lambda: 0, lambda: None  # DynamoDB's time-to-live sweeps by itself
@@ -160,6 +162,8 @@ def _mailer(settings: Settings, aws: Aws) -> Mailer:
             return SmtpMailer(server=server, sender=settings.email_from)
     except ValueError as error:
         raise CannotStart(f"PASSERINE_SMTP_URL or PASSERINE_EMAIL_FROM: {error}") from None
+    from app.adapters.mailbox import Mailbox
+
     return Mailbox(folder=data_folder(settings) / MAILBOX_FOLDER, sender=settings.email_from)
 
 

@@ -4,7 +4,8 @@ import logging
 import threading
 from dataclasses import dataclass, field
 
-from app.adapters.aws import Aws, AwsFault
+from app.adapters.aws import Aws
+from app.adapters.aws_json import AwsFault
 from app.common.clock import Clock
 from app.common.errors import StoreUnavailable
 from app.common.secrets import digest
@@ -38,7 +39,9 @@ class KeptAdminKey:
 
     def _fetch(self) -> str:
         try:
-            answer = self.aws.ask("secretsmanager", "get_secret_value", SecretId=self.secret_id)
+            answer = self.aws.json("secretsmanager").call(
+                "GetSecretValue", {"SecretId": self.secret_id}
+            )
             return str(answer["SecretString"])
         except AwsFault as fault:
             log.error("Secrets Manager does not give the admin key: %s", fault)  # noqa: TRY400 - its trace may quote AWS

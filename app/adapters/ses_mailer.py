@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from app.adapters.aws import Aws, AwsFault
+from app.adapters.aws import Aws
+from app.adapters.aws_json import AwsFault
 from app.adapters.mime import POLICY, mail, parse_sender
 from app.messages.types import MailerUnavailable, Message, MessageRefused
 

@@ -3,7 +3,6 @@
 from functools import partial
 from typing import Annotated, Any
 
-import anyio.to_thread
 from pydantic import ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 
@@ -15,6 +14,7 @@ from app.signin.logic import SignIns
 from app.tokens.views import GrantView, grant_view
 from app.users.types import InvalidEmail, UserSuspended
 from app.web.access import Asking, ByApplication
+from app.web.blocking import blocking
 from app.web.bodies import Body, Email, Password, Token, examples
 from app.web.inject import provided
 from app.web.lane import Lane
@@ -110,7 +110,7 @@ async def request_user_token(
     if body.refresh_token is not None:
         token = body.refresh_token
         call = partial(uses.with_refresh_token, application, token=token, by=by)
-        return grant_view(await anyio.to_thread.run_sync(call))
+        return grant_view(await blocking(call))
     assert body.email is not None
     assert body.password is not None
     email, password = body.email, body.password

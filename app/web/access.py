@@ -5,6 +5,7 @@ Every route takes exactly one of the four callers below; `Route` refuses to be b
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -12,6 +13,7 @@ from fastapi import Depends, Request
 from app.common.errors import ApplicationNotFound
 from app.common.ids import ApplicationId
 from app.common.principals import ActorKind, AdminPrincipal, Caller
+from app.web.blocking import blocking
 from app.web.context import Context
 from app.web.problems import InvalidApiKey, NotPermitted
 
@@ -43,46 +45,48 @@ def _callers(request: Request) -> Callers:
     return callers
 
 
-def _key_holder(request: Request) -> AdminPrincipal:
+async def _key_holder(request: Request) -> AdminPrincipal:
     offered = request.headers.getlist(API_KEY_HEADER)
-    admin = _callers(request).admin(offered[0]) if len(offered) == 1 else None
+    if len(offered) != 1:
+        raise InvalidApiKey
+    admin = await blocking(partial(_callers(request).admin, offered[0]))
     if admin is None:
         raise InvalidApiKey
     request.state.actor = ActorKind.ADMIN, admin.key_id
     return admin
 
 
-def deployment_admin(request: Request) -> AdminPrincipal:
+async def deployment_admin(request: Request) -> AdminPrincipal:
     """The holder of a key for the whole deployment."""
-    admin = _key_holder(request)
+    admin = await _key_holder(request)
     if admin.application_id is not None:
         raise NotPermitted
     return admin
 
 
-def application_admin(request: Request, application_id: str) -> ApplicationId:
+async def application_admin(request: Request, application_id: str) -> ApplicationId:
     """The id of an application that the key administers; others do not exist for it."""
-    admin = _key_holder(request)
+    admin = await _key_holder(request)
     if admin.application_id not in {None, application_id}:
         raise ApplicationNotFound
-    _callers(request).application(application_id)
+    await blocking(partial(_callers(request).application, application_id))
     return ApplicationId(application_id)
 
 
-def open_application(request: Request, application_id: str) -> Any:
+async def open_application(request: Request, application_id: str) -> Any:
     """The application of a public route, unless it is suspended."""
     request.state.actor = ActorKind.PUBLIC, None
-    return _callers(request).open_application(application_id)
+    return await blocking(partial(_callers(request).open_application, application_id))
 
 
-def signed_in_user(request: Request, application_id: str, context: Context) -> Any:
+async def signed_in_user(request: Request, application_id: str, context: Context) -> Any:
     """The user whose access token came with the request (RFC 6750 section 2.1)."""
     callers = _callers(request)
     headers = request.headers.getlist("authorization")
     scheme, _, token = headers[0].partition(" ") if len(headers) == 1 else ("", "", "")
     if scheme.lower() != "bearer" or not token or " " in token:
         raise callers.no_token()
-    principal = callers.user(application_id, token, context.origin)
+    principal = await blocking(partial(callers.user, application_id, token, context.origin))
     request.state.actor = ActorKind.USER, principal.user.id
     return principal
 

@@ -32,14 +32,24 @@ class Body(BaseModel):
     """What a client sends: camelCase, nothing unknown, nothing coerced."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, extra="forbid", strict=True, hide_input_in_errors=True
+        alias_generator=to_camel,
+        extra="forbid",
+        strict=True,
+        hide_input_in_errors=True,
+        # FastAPI hushes what pydantic warns of when it makes a route, and not what it would warn
+        # of later; so Lambda's deferring (`adapters/cold_start.py`) must not reach bodies.
+        defer_build=False,
     )
 
 
 class View(BaseModel):
     """What a client receives."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        defer_build=True,  # until it is shown
+    )
 
 
 class Listing(View, Generic[T]):

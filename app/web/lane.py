@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import anyio
-import anyio.to_thread
 
 from app.common.errors import StoreUnavailable
+from app.web.blocking import blocking
 
 T = TypeVar("T")
 
@@ -31,6 +31,6 @@ class Lane:
             raise StoreUnavailable
         self._inside.append(None)
         try:
-            return await anyio.to_thread.run_sync(call, limiter=self.limiter)
+            return await blocking(call, limiter=self.limiter)
         finally:
             self._inside.pop()

@@ -5,9 +5,9 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 
-import anyio.to_thread
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.common.errors import Refusal
 from app.common.ids import Ids
+from app.web.blocking import ON_THE_SPOT, blocking
 from app.web.context import RequestContext, Surroundings
 from app.web.problems import AmbiguousLength, BodyTooLarge, of_refusal, problem
 
@@ -45,11 +46,13 @@ class Frame:
 
     Attributes:
         allows: whether an application (by the id in the path) allows a browser's origin.
+        on_the_spot: whether a request of a method is worked off without a thread.
     """
 
     app: ASGIApp
     surroundings: Surroundings
     allows: Callable[[str, str], bool]
+    on_the_spot: Callable[[str], bool]
     ids: Ids = field(repr=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,6 +60,7 @@ class Frame:
             await self.app(scope, receive, send)
             return
         started, request_id, status = time.perf_counter(), self.ids.new(), [500]
+        ON_THE_SPOT.set(self.on_the_spot(scope["method"]))
         cors, asked = await self._cors_headers(scope), Headers(scope=scope)
 
         async def framed(message: Message) -> None:
@@ -120,7 +124,7 @@ class Frame:
             return {}
         headers = {"Vary": "Origin"}
         origin = Headers(scope=scope).get("origin")
-        if origin is not None and await anyio.to_thread.run_sync(self._allowed, match[1], origin):
+        if origin is not None and await blocking(partial(self._allowed, match[1], origin)):
             headers["Access-Control-Allow-Origin"] = origin
             headers["Access-Control-Expose-Headers"] = EXPOSED
             if _is_preflight(scope):

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import anyio
-import anyio.to_thread
 
+from app.web.blocking import blocking
 from app.web.lane import Lane
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ class Pace:
         # is when the work ends: only a random end keeps that moment to itself.
         late = secrets.randbelow(FRACTIONS) / FRACTIONS / 5
         due = anyio.current_time() + self.seconds * (1 + late)
-        run = anyio.to_thread.run_sync if lane is None else lane.run
+        run = blocking if lane is None else lane.run
         try:
             result = await run(call)
         except Exception:

@@ -156,11 +156,7 @@ async def on_http_exception(request: Request, exception: Exception) -> Response:
 
 def _allowed(request: Request) -> str:
     """The methods that an address takes (RFC 9110 section 15.5.6): of all routes that match it."""
-    found: set[str] = set()
-    for route in request.app.state.routes:
-        if route.path_regex.match(request.scope["path"]):
-            found |= route.methods
-    return ", ".join(sorted(found))
+    return ", ".join(sorted(request.app.state.methods(request.scope["path"])))
 
 
 async def on_invalid(request: Request, exception: Exception) -> Response:

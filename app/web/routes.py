@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 
 from app.common.errors import Refusal
 from app.web.access import KINDS
+from app.web.blocking import unblocked
 from app.web.problems import InvalidJson, UnsupportedMediaType
 
 DEEPEST = 32
@@ -40,7 +41,7 @@ class Route(APIRoute):
     """A route that names its caller and takes nothing but strict JSON."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        super().__init__(path, endpoint, **options)
+        super().__init__(path, unblocked(endpoint), **options)
         self.caller = _caller(self.dependant, path)
 
     def get_route_handler(self) -> Handler:

@@ -15,7 +15,8 @@ before and after: 2 units for each item and each kilobyte begun of the larger of
 import math
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from base64 import b64decode
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import Any
 
 import httpx
 
+from app.adapters.aws_json import JsonClient
 from app.adapters.dynamodb_table import DynamoDbTable
 from tests.api.world import (
     EMAIL,
@@ -35,7 +37,7 @@ from tests.api.world import (
     open_world,
     tokens,
 )
-from tests.dynamodb_local import client, create_table, dynamodb_local, spoken_to
+from tests.dynamodb_local import calls, client, create_table, dynamodb_local, spoken_to
 
 KILOBYTE = 1024
 READS = {"GetItem", "BatchGetItem", "Query"}
@@ -50,35 +52,33 @@ class Meter:
         plain: a client that is not metered.
     """
 
-    plain: Any
+    plain: JsonClient
     calls: list[tuple[str, float]] = field(default_factory=list)
-    _sizes: list[int] = field(default_factory=list)
-    _members: list[tuple[str, Any]] = field(default_factory=list)
 
-    def attach(self, dynamodb: Any) -> None:
-        events = dynamodb.meta.events
-        events.register("provide-client-params.dynamodb.*", self._ask)
-        events.register("after-call.dynamodb.*", self._note)
+    def attach(self, table: DynamoDbTable) -> None:
+        call = table.call
 
-    def _ask(self, params: dict[str, Any], **_: Any) -> dict[str, Any]:
-        self._members = [_member(member) for member in params.get("TransactItems", [])]
-        self._sizes = [self._size(*member) for member in self._members]
-        return {**params, "ReturnConsumedCapacity": "TOTAL"}
+        def metered_call(operation: str, request: Mapping[str, Any]) -> Any:
+            members = [_member(member) for member in request.get("TransactItems", [])]
+            before = [self._size(*member) for member in members]
+            answer = call(operation, {**request, "ReturnConsumedCapacity": "TOTAL"})
+            consumed = answer.get("ConsumedCapacity", [])
+            each = consumed if isinstance(consumed, list) else [consumed]
+            units = sum(one["CapacityUnits"] for one in each)
+            if operation == "TransactWriteItems":
+                after = [self._size(*member) for member in members]
+                sizes = [max(both) for both in zip(before, after, strict=True)]
+                units = sum(2 * max(1, math.ceil(size / KILOBYTE)) for size in sizes)
+            # DynamoDB Local asks nothing for a query that finds nothing; AWS asks for 1 unit.
+            self.calls.append((operation, max(1, units)))
+            return answer
 
-    def _note(self, model: Any, parsed: dict[str, Any], **_: Any) -> None:
-        assert "Error" not in parsed, parsed
-        consumed = parsed.get("ConsumedCapacity", [])
-        each = consumed if isinstance(consumed, list) else [consumed]
-        units = sum(one["CapacityUnits"] for one in each)
-        if model.name == "TransactWriteItems":
-            after = [self._size(*member) for member in self._members]
-            sizes = [max(both) for both in zip(self._sizes, after, strict=True)]
-            units = sum(2 * max(1, math.ceil(size / KILOBYTE)) for size in sizes)
-        # DynamoDB Local asks nothing for a query that finds nothing; AWS asks for 1 unit.
-        self.calls.append((model.name, max(1, units)))
+        # Every store of the service holds this very table.
+        object.__setattr__(table, "call", metered_call)
 
     def _size(self, table: str, key: Any) -> int:
-        answer = self.plain.get_item(TableName=table, Key=key, ConsistentRead=True)
+        asked = {"TableName": table, "Key": key, "ConsistentRead": True}
+        answer = self.plain.call("GetItem", asked)
         found = answer.get("Item", {})
         return sum(len(name.encode()) + _bytes(value) for name, value in found.items())
 
@@ -103,7 +103,7 @@ def _bytes(value: dict[str, Any]) -> int:
         case "S":
             return len(held.encode())
         case "B":
-            return len(held)
+            return len(b64decode(held))
         case "N":
             return len(held.strip("-")) // 2 + 2
         case "M":
@@ -120,14 +120,14 @@ def metered(folder: Path) -> Iterator[tuple[World, Meter]]:
     with ExitStack() as stack:
         endpoint = stack.enter_context(dynamodb_local())
         stack.enter_context(spoken_to(endpoint))
-        plain = stack.enter_context(closing(client(endpoint)))
-        table = create_table(plain)
+        plain = stack.enter_context(closing(calls(endpoint)))
+        table = create_table(stack.enter_context(closing(client(endpoint))))
         world = stack.enter_context(
             open_world(folder, store="dynamodb", table_name=table, rate_limits="on")
         )
         meter = Meter(plain=plain)
         assert isinstance(world.services.table, DynamoDbTable)
-        meter.attach(world.services.table.client())
+        meter.attach(world.services.table)
         yield world, meter
 
 

@@ -12,7 +12,7 @@ from app.adapters.dynamodb_table import DynamoDbTable
 from app.adapters.sqlite_table import IN_MEMORY, open_table
 from app.storage.table import Table
 from tests.contract.ground import START, Hour, Place, Store
-from tests.dynamodb_local import client, create_table, dynamodb_local
+from tests.dynamodb_local import calls, client, create_table, dynamodb_local
 
 Driver: TypeAlias = Callable[[Path], AbstractContextManager[Store]]
 
@@ -34,11 +34,13 @@ def sqlite_in_a_file(folder: Path) -> Iterator[Store]:
 @contextmanager
 def dynamodb(_folder: Path) -> Iterator[Store]:
     hour = Hour()
-    with dynamodb_local() as endpoint, closing(client(endpoint)) as calls:
-        name = create_table(calls)
-        yield Store(
-            table=DynamoDbTable(name=name, client=lambda: calls, clock=hour.clock()), hour=hour
-        )
+    with (
+        dynamodb_local() as endpoint,
+        closing(client(endpoint)) as maker,
+        closing(calls(endpoint)) as opened,
+    ):
+        name = create_table(maker)
+        yield Store(table=DynamoDbTable(name=name, call=opened.call, clock=hour.clock()), hour=hour)
 
 
 DRIVERS: list[Driver] = [sqlite_in_memory, sqlite_in_a_file, dynamodb]

@@ -19,7 +19,9 @@ from typing import Any
 
 import httpx
 from anyio.from_thread import start_blocking_portal
+from botocore.client import BaseClient
 
+from app.adapters.aws_json import JsonClient
 from app.adapters.mailbox import Mailbox
 from app.adapters.sqlite_table import SqliteTable
 from app.main import create_app
@@ -100,12 +102,10 @@ def arm(order: Order) -> None:
         return counted
 
     if order.settings.get("store") == "dynamodb":
-        from botocore.client import BaseClient
-
-        calling = "_make_api_call"
-        setattr(BaseClient, calling, mortal(getattr(BaseClient, calling)))
-        return
-    for owner, names in ((SqliteTable, ("get_many", "query", "commit")), (Mailbox, ("send",))):
+        owners: Any = ((JsonClient, ("call",)), (BaseClient, ("_make_api_call",)))
+    else:
+        owners = ((SqliteTable, ("get_many", "query", "commit")), (Mailbox, ("send",)))
+    for owner, names in owners:
         for name in names:
             setattr(owner, name, mortal(getattr(owner, name)))
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from app.adapters.aws import Aws, AwsFault
+from app.adapters.aws import Aws
+from app.adapters.aws_json import AwsFault
 from app.adapters.kms_sealer import KmsSealer, encryption_context
 from app.adapters.secrets_manager import CACHE_SECONDS, KeptAdminKey
 from app.adapters.ses_mailer import SesMailer
@@ -73,12 +74,11 @@ def test_a_client_is_made_once_and_anew_after_it_was_forgotten(aws: Aws) -> None
     assert aws.client("kms") is first
     assert first.meta.config.retries["total_max_attempts"] == 3
     assert (first.meta.config.connect_timeout, first.meta.config.read_timeout) == (1, 3)
+    other = aws.json("kms")
+    assert aws.json("kms") is other
     aws.forget()
     assert aws.client("kms") is not first
-
-
-def test_the_table_is_asked_once_and_its_driver_tries_again(aws: Aws) -> None:
-    assert aws.client("dynamodb", attempts=1).meta.config.retries["total_max_attempts"] == 1
+    assert aws.json("kms") is not other
 
 
 @pytest.mark.parametrize("size", [0, 1, 4096, 4097, 100_000])

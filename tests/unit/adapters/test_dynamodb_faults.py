@@ -2,19 +2,14 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from botocore.exceptions import (
-    ClientError,
-    ConnectTimeoutError,
-    NoCredentialsError,
-    ReadTimeoutError,
-)
 
+from app.adapters.aws_json import NO_ANSWER, AwsFault, JsonClient
 from app.adapters.dynamodb_table import LONGEST_WAIT, REFUSED, DynamoDbTable
 from app.common.clock import Clock
 from app.common.errors import StoreUnavailable
@@ -34,7 +29,7 @@ from app.storage.table import (
     VersionIs,
     Write,
 )
-from tests.dynamodb_local import client, create_table, dynamodb_local
+from tests.dynamodb_local import calls, client, create_table, dynamodb_local
 
 Call = Callable[[], Any]
 Fault = Callable[[Call], Any]
@@ -45,9 +40,7 @@ def refused(code: str, status: int = 400, **more: Any) -> Fault:
     """Answered with an error; nothing is done."""
 
     def fault(_: Call) -> Any:
-        error = {"Code": code, "Message": "-"}
-        answer: Any = {"Error": error, "ResponseMetadata": {"HTTPStatusCode": status}, **more}
-        raise ClientError(answer, "Call")
+        raise AwsFault(code, status=status, answer=more)
 
     return fault
 
@@ -59,14 +52,14 @@ def cancelled(*reasons: str) -> Fault:
 
 def dropped(_: Call) -> Any:
     """The request never arrives."""
-    raise ConnectTimeoutError(endpoint_url="-")
+    raise AwsFault(NO_ANSWER)
 
 
 def untold(call: Call) -> Any:
     """The request is done, its answer lost, whatever it says."""
-    with suppress(ClientError):
+    with suppress(AwsFault):
         call()
-    raise ReadTimeoutError(endpoint_url="-")
+    raise AwsFault(NO_ANSWER)
 
 
 def broken_after(call: Call) -> Any:
@@ -81,29 +74,26 @@ def untold_and_then(other: Call) -> Fault:
     def fault(call: Call) -> Any:
         call()
         other()
-        raise ReadTimeoutError(endpoint_url="-")
+        raise AwsFault(NO_ANSWER)
 
     return fault
 
 
 @dataclass(kw_only=True)
 class Faulty:
-    """The client of a real table, whose next calls meet the faults in turn."""
+    """The calls of a real table, the next of which meet the faults in turn."""
 
-    real: Any
+    real: JsonClient
     faults: deque[Fault] = field(default_factory=deque)
     calls: list[str] = field(default_factory=list)
 
-    def __getattr__(self, operation: str) -> Any:
-        def call(**request: Any) -> Any:
-            self.calls.append(operation)
+    def call(self, operation: str, request: Mapping[str, Any]) -> Any:
+        self.calls.append(operation)
 
-            def real() -> Any:
-                return getattr(self.real, operation)(**request)
+        def real() -> Any:
+            return self.real.call(operation, request)
 
-            return self.faults.popleft()(real) if self.faults else real()
-
-        return call
+        return self.faults.popleft()(real) if self.faults else real()
 
 
 @dataclass(kw_only=True)
@@ -125,23 +115,34 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def calls() -> Iterator[Any]:
-    with dynamodb_local() as endpoint, closing(client(endpoint)) as opened:
+def endpoint() -> Iterator[str]:
+    with dynamodb_local() as opened:
         yield opened
 
 
 @pytest.fixture
-def bench(calls: Any) -> Bench:
-    name, waits = create_table(calls), list[float]()
-    faulty = Faulty(real=calls)
+def new_table(endpoint: str) -> Iterator[Callable[[], str]]:
+    with closing(client(endpoint)) as maker:
+        yield lambda: create_table(maker)
+
+
+@pytest.fixture
+def bench(endpoint: str, new_table: Callable[[], str]) -> Iterator[Bench]:
+    name, waits = new_table(), list[float]()
+    with closing(calls(endpoint)) as real:
+        yield _bench(real, name, waits)
+
+
+def _bench(real: JsonClient, name: str, waits: list[float]) -> Bench:
+    faulty = Faulty(real=real)
     table = DynamoDbTable(
         name=name,
-        client=lambda: faulty,
+        call=faulty.call,
         clock=Clock(),
         sleep=waits.append,
         budget_seconds=0.3,
     )
-    calm = DynamoDbTable(name=name, client=lambda: calls, clock=Clock())
+    calm = DynamoDbTable(name=name, call=real.call, clock=Clock())
     return Bench(faulty=faulty, table=table, calm=calm, waits=waits)
 
 
@@ -184,9 +185,11 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("commit", COMMITS)
-def test_whatever_befalls_a_commit_it_is_done_once(bench: Bench, commit: str, fault: str) -> None:
+def test_whatever_befalls_a_commit_it_is_done_once(
+    bench: Bench, new_table: Callable[[], str], commit: str, fault: str
+) -> None:
     bench.calm.commit(Put(key=KEY, body=BEFORE))
-    undisturbed = replace(bench.calm, name=create_table(bench.faulty.real))
+    undisturbed = replace(bench.calm, name=new_table())
     undisturbed.commit(Put(key=KEY, body=BEFORE))
     undisturbed.commit(*COMMITS[commit])
 
@@ -295,7 +298,7 @@ def test_a_table_that_refuses_us_is_not_asked_again(bench: Bench, code: str) -> 
 
 def test_without_credentials_the_store_is_unavailable(bench: Bench) -> None:
     def penniless(_: Call) -> Any:
-        raise NoCredentialsError
+        raise AwsFault("NoCredentialsError")
 
     bench.meets(penniless)
     with pytest.raises(StoreUnavailable):
@@ -325,10 +328,12 @@ def test_keys_that_a_read_left_out_are_asked_for_again(bench: Bench) -> None:
 
     def half(_: Call) -> Any:
         request = {"Keys": [{"pk": {"S": "p"}, "sk": {"S": "item"}}], "ConsistentRead": True}
-        answer = bench.faulty.real.batch_get_item(RequestItems={bench.table.name: request})
+        answer = bench.faulty.real.call(
+            "BatchGetItem", {"RequestItems": {bench.table.name: request}}
+        )
         return {**answer, "UnprocessedKeys": keys}
 
     bench.meets(half, lambda _: {"Responses": {}, "UnprocessedKeys": keys})
     assert set(bench.table.get_many([KEY, OTHER])) == {KEY, OTHER}
-    assert bench.faulty.calls == ["batch_get_item"] * 3
+    assert bench.faulty.calls == ["BatchGetItem"] * 3
     assert len(bench.waits) == 2

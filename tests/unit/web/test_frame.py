@@ -57,7 +57,13 @@ def run(app: Any, scope: Scope, allows: Any = allow) -> list[Any]:
         sent.append(message)
 
     here = Surroundings(public_url=None, trusted_proxies=())
-    frame = Frame(app, surroundings=here, allows=allows, ids=Ids(clock=Clock()))
+    frame = Frame(
+        app,
+        surroundings=here,
+        allows=allows,
+        on_the_spot=lambda _: False,
+        ids=Ids(clock=Clock()),
+    )
     anyio.run(frame, scope, receive, send)
     return sent
 
