@@ -125,7 +125,7 @@ def _table(
             call=lambda *asked: aws.json("dynamodb", attempts=1).call(*asked),
             clock=clock,
         )
-        return there, lambda: 0, lambda: None  # DynamoDB's time-to-live sweeps by itself
+        return there, lambda: 0, aws.forget  # DynamoDB's time-to-live sweeps by itself
     from app.adapters.sqlite_table import open_table
 
     here = open_table(str(data_folder(settings) / DATABASE), clock=clock)

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
@@ -75,7 +76,7 @@ def dynamodb_rows(plain: Any, table: str) -> list[str]:
 
 def living_rows(plain: Any, table: str, now: float) -> list[invariants.Row]:
     """The items of a table as the invariants take them."""
-    found = [item_of(row) for row in scan(plain, table)]
+    found = [item_of(_on_the_wire(row)) for row in scan(plain, table)]
     return [
         invariants.Row(
             pk=item.key.pk,
@@ -86,6 +87,15 @@ def living_rows(plain: Any, table: str, now: float) -> list[invariants.Row]:
         for item in sorted(found, key=lambda item: (item.key.pk, item.key.sk))
         if item.expires_at is None or item.expires_at > now
     ]
+
+
+def _on_the_wire(row: Row) -> Row:
+    """A row as DynamoDB sends it: botocore has decoded what is binary."""
+    body = {
+        name: {"B": b64encode(value["B"]).decode()} if "B" in value else value
+        for name, value in row["body"]["M"].items()
+    }
+    return {**row, "body": {"M": body}}
 
 
 def scan(plain: Any, table: str) -> Iterator[Row]:

@@ -10,7 +10,6 @@ from app.common.ids import ApplicationId
 from app.common.secrets import Secret
 from app.settings import Settings
 from app.tokens.types import Claims, Grant
-from app.wiring import _known_issuer
 
 APP = Application(
     id=ApplicationId("019ca945-0a00-7001-9c76-e6773e9f1b85"),
@@ -50,7 +49,7 @@ def test_claims_show_nobody() -> None:
     ],
 )
 def test_without_a_public_url_every_loopback_name_is_ours(origin: str, known: bool) -> None:
-    here = _known_issuer(Settings(data_dir=Path()))
+    here = Settings(data_dir=Path()).known_issuer
     assert here(origin + APP.path, APP, "http://127.0.0.1:1") is known
     assert here(origin + APP.path + "/", APP, "http://127.0.0.1:1") is False
     assert here(origin + APP.path[:-1], APP, "http://127.0.0.1:1") is False
@@ -58,7 +57,7 @@ def test_without_a_public_url_every_loopback_name_is_ours(origin: str, known: bo
 
 def test_with_a_public_url_it_alone_is_ours() -> None:
     ours = "https://auth.example.com"
-    there = _known_issuer(Settings(data_dir=Path(), public_url=ours))
+    there = Settings(data_dir=Path(), public_url=ours).known_issuer
     assert there(ours + APP.path, APP, ours)
     for origin in ("http://localhost", "https://auth.example.com:443", "https://evil.example"):
         assert not there(origin + APP.path, APP, ours)
