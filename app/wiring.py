@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import anyio
-
 from app import __version__
 from app.adapters.courier import Courier
 from app.adapters.housekeeper import Housekeeper
@@ -145,7 +143,7 @@ def _use_cases(
         check=lambda: ground.table.get(keys.deployment_secret()),
         admin_key_place=stands_on.admin_key.place,
     )
-    lane = Lane(limiter=anyio.CapacityLimiter((os.cpu_count() or 1) + 1), queue=HASHES_WAITING)
+    lane = Lane(threads=os.cpu_count() or 1, queue=HASHES_WAITING)
     cursors = Cursors(key=lambda: ground.secret.derive(CURSOR_PURPOSE))
     areas = (*_areas(ground, applications, settings), applications, _api_keys(ground, stands_on))
     made = (*areas, site, lane, pace, cursors, ground.journal)

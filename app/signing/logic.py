@@ -1,6 +1,5 @@
 """Making, rotating and revoking signing keys, and getting at both halves of one."""
 
-import json
 import secrets
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -125,14 +124,17 @@ class KeyRings:
         )
 
 
-def public_key(key: SigningKey) -> Any:
-    """The public half as `cryptography` holds it."""
-    return _public_key(key.algorithm, json.dumps(key.jwk, sort_keys=True))
+def verifies(key: SigningKey, signed: bytes, signature: bytes) -> bool:
+    """Whether a signature of some bytes was made with a key, by its own algorithm."""
+    algorithm, public = _public_key(key.algorithm, tuple(key.jwk.items()))
+    return bool(algorithm.verify(signed, public, signature))
 
 
 @lru_cache(maxsize=CACHED_KEYS)
-def _public_key(algorithm: Algorithm, jwk: str) -> Any:
-    return _jwt_algorithm(algorithm).from_jwk(jwk)
+def _public_key(algorithm: Algorithm, jwk: tuple[tuple[str, str], ...]) -> tuple[Any, Any]:
+    """The algorithm as PyJWT has it, and the public half as `cryptography` holds it."""
+    found = _jwt_algorithm(algorithm)
+    return found, found.from_jwk(dict(jwk))
 
 
 def _jwt_algorithm(algorithm: Algorithm) -> Any:

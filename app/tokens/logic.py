@@ -13,13 +13,14 @@ from app.common.ids import SessionId, UserId, is_id
 from app.common.secrets import Secret, decode, new_token
 from app.sessions.logic import Sessions
 from app.sessions.types import Session
-from app.signing.logic import KeyRings, public_key
+from app.signing.logic import KeyRings, verifies
 from app.tokens.types import Claims, Grant, InvalidToken, UserPrincipal
 
 TYPE = "at+jwt"  # RFC 9068 section 2.1
 MAX_TOKEN = 8192
 SKEW_SECONDS = 60  # workers' clocks may differ
-REQUIRED = ("iss", "sub", "aud", "exp", "iat", "jti", "sid", "client_id")
+REQUIRED = {"iss", "sub", "aud", "exp", "iat", "jti", "sid", "client_id"}
+HEADER = {"alg", "typ", "kid"}  # whatever else a header may say, our tokens do not
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,40 +103,29 @@ class Tokens:
 
     def _verify(self, application: Application, token: str, origin: str) -> Claims:
         """Check a token against this application alone (RFC 9068 section 4, RFC 8725)."""
-        import jwt
-
         if len(token) > MAX_TOKEN:
             raise InvalidToken
         try:
-            header = _header(token)
-            kid = header.get("kid")
-            key = self.applications.ring(application).find(kid) if isinstance(kid, str) else None
-            if key is None or header.get("typ") != TYPE or "crit" in header:
-                raise InvalidToken
-            if key.leaves is not None and key.leaves <= self.clock.seconds():
-                raise InvalidToken
-            # PyJWT passes over what is not base64url.
-            for part in token.split("."):
-                decode(part)
-            claims = jwt.decode(
-                token,
-                public_key(key),
-                algorithms=[
-                    key.algorithm.value
-                ],  # one algorithm for each key, RFC 8725 section 3.1
-                audience=application.audience,
-                options={
-                    "require": list(REQUIRED),
-                    "verify_exp": False,  # by our own clock, below
-                    "verify_iat": False,
-                    "verify_nbf": False,
-                },
-            )
-        except (jwt.PyJWTError, ValueError, RecursionError):
+            signed, header, claims, signature = _parsed(token)
+        except (ValueError, RecursionError):
             raise InvalidToken from None
+        kid = header.get("kid")
+        key = self.applications.ring(application).find(kid) if isinstance(kid, str) else None
+        if key is None or header.get("typ") != TYPE or header.keys() != HEADER:
+            raise InvalidToken
+        # One algorithm for each key (RFC 8725 section 3.1).
+        if header["alg"] != key.algorithm.value or not verifies(key, signed, signature):
+            raise InvalidToken
+        if key.leaves is not None and key.leaves <= self.clock.seconds():
+            raise InvalidToken
         return self._checked(application, claims, origin)
 
     def _checked(self, application: Application, claims: dict[str, Any], origin: str) -> Claims:
+        if not claims.keys() >= REQUIRED:
+            raise InvalidToken
+        # One audience or several (RFC 7519 section 4.1.3).
+        audience = claims["aud"]
+        meant = application.audience in (audience if isinstance(audience, list) else [audience])
         issuer, subject, session = claims["iss"], claims["sub"], claims["sid"]
         expires, now = claims["exp"], self.clock.seconds()
         begins = (claims["iat"], claims.get("nbf", now))
@@ -143,19 +133,25 @@ class Tokens:
         timely &= all(isinstance(one, int) and one <= now + SKEW_SECONDS for one in begins)
         ours = isinstance(issuer, str) and self.known_issuer(issuer, application, origin)
         named = isinstance(subject, str) and isinstance(session, str)
-        if not (timely and ours and named and claims["client_id"] == application.id):
+        if not (meant and timely and ours and named and claims["client_id"] == application.id):
             raise InvalidToken
         if not (is_id(subject) and is_id(session)):
             raise InvalidToken
         return Claims(user_id=subject, session_id=session, expires=expires)
 
 
-def _header(token: str) -> dict[str, Any]:
-    """What a token says of itself, before anything of it is believed.
+def _parsed(token: str) -> tuple[bytes, dict[str, Any], dict[str, Any], bytes]:
+    """What is signed, header, claims and signature of a compact JWS (RFC 7515 section 7.1).
+
+    Nothing of it is to be believed yet. PyJWT would take as long for this alone as for verifying
+    the signature; each part is decoded once here, and nothing but exact base64url is taken.
 
     Raises:
-        ValueError: it is no compact JWS.
+        ValueError: it is none, or not of two JSON objects.
     """
-    # PyJWT would decode the whole token for it, and then again to verify.
-    header = json.loads(decode(token.partition(".")[0]))
-    return header if isinstance(header, dict) else {}
+    signed, _, signature = token.rpartition(".")
+    head, _, body = signed.partition(".")
+    header, claims = json.loads(decode(head)), json.loads(decode(body))
+    if not (isinstance(header, dict) and isinstance(claims, dict)):
+        raise ValueError("not two objects")  # noqa: TRY004 - a client's text, and no wrong type of ours
+    return signed.encode(), header, claims, decode(signature)

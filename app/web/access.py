@@ -14,7 +14,7 @@ from app.common.errors import ApplicationNotFound
 from app.common.ids import ApplicationId
 from app.common.principals import ActorKind, AdminPrincipal, Caller
 from app.web.blocking import blocking
-from app.web.context import Context
+from app.web.context import Context, context_of
 from app.web.problems import InvalidApiKey, NotPermitted
 
 API_KEY_HEADER = "X-Api-Key"
@@ -79,14 +79,16 @@ async def open_application(request: Request, application_id: str) -> Any:
     return await blocking(partial(_callers(request).open_application, application_id))
 
 
-async def signed_in_user(request: Request, application_id: str, context: Context) -> Any:
+async def signed_in_user(request: Request, application_id: str) -> Any:
     """The user whose access token came with the request (RFC 6750 section 2.1)."""
     callers = _callers(request)
     headers = request.headers.getlist("authorization")
     scheme, _, token = headers[0].partition(" ") if len(headers) == 1 else ("", "", "")
     if scheme.lower() != "bearer" or not token or " " in token:
         raise callers.no_token()
-    principal = await blocking(partial(callers.user, application_id, token, context.origin))
+    principal = await blocking(
+        partial(callers.user, application_id, token, context_of(request).origin)
+    )
     request.state.actor = ActorKind.USER, principal.user.id
     return principal
 

@@ -21,11 +21,11 @@ T = TypeVar("T")
 ON_THE_SPOT: ContextVar[bool] = ContextVar("on_the_spot", default=False)
 
 
-async def blocking(call: Callable[[], T], *, limiter: anyio.CapacityLimiter | None = None) -> T:
+async def blocking(call: Callable[[], T]) -> T:
     """The result of a call that may block."""
     if ON_THE_SPOT.get():
         return call()
-    return await anyio.to_thread.run_sync(call, limiter=limiter)
+    return await anyio.to_thread.run_sync(call)
 
 
 def unblocked(function: Callable[P, Any]) -> Callable[P, Awaitable[Any]]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Annotated
 
@@ -20,6 +21,7 @@ HOST = re.compile(
 )
 LONGEST_USER_AGENT = 256
 HIGHEST_PORT = 65535
+KNOWN = 1024  # hosts and addresses that need not be parsed again
 UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 
 
@@ -94,6 +96,7 @@ class Surroundings:
         return any(ip_address(address) in network for network in self.trusted_proxies)
 
 
+@lru_cache(maxsize=KNOWN)
 def loopback(host: str) -> bool:
     """Whether a host name is this very machine (RFC 6761 section 6.3)."""
     if host == "localhost" or host.endswith(".localhost"):
@@ -109,6 +112,7 @@ def loopback_origin(origin: str) -> bool:
     return scheme in {"http", "https"} and match is not None and loopback(match["host"])
 
 
+@lru_cache(maxsize=KNOWN)
 def _address(text: str) -> str | None:
     """An address in its canonical form; IPv4 mapped into IPv6 is IPv4."""
     try:
@@ -119,10 +123,15 @@ def _address(text: str) -> str | None:
     return str(mapped or address)
 
 
-async def _context(request: Request) -> RequestContext:
+def context_of(request: Request) -> RequestContext:
+    """What the frame has found out about a request."""
     context = request.state.context
     assert isinstance(context, RequestContext)
     return context
+
+
+async def _context(request: Request) -> RequestContext:
+    return context_of(request)
 
 
 Context = Annotated[RequestContext, Depends(_context)]

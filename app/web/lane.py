@@ -1,24 +1,31 @@
 """A lane of its own for work that keeps a core busy, so that everything else goes on beside it."""
 
+import asyncio
+import contextlib
+import os
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeVar
 
-import anyio
-
 from app.common.errors import StoreUnavailable
-from app.web.blocking import blocking
+from app.web.blocking import ON_THE_SPOT
 
 T = TypeVar("T")
+
+NICE = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lane:
-    """Runs calls in threads, `limiter.total_tokens` at a time, and keeps `queue` waiting."""
+    """Runs calls in `threads` threads, and keeps `queue` waiting."""
 
-    limiter: anyio.CapacityLimiter = field(repr=False)
+    threads: int
     queue: int
-    # Counted here: the limiter learns of a call only when the event loop comes round again.
+    # Counted here: a pool does not tell how many wait.
     _inside: list[None] = field(default_factory=list, repr=False)
 
     async def run(self, call: Callable[[], T]) -> T:
@@ -27,10 +34,23 @@ class Lane:
         Raises:
             StoreUnavailable: too many are waiting already.
         """
-        if len(self._inside) >= self.limiter.total_tokens + self.queue:
+        if len(self._inside) >= self.threads + self.queue:
             raise StoreUnavailable
         self._inside.append(None)
         try:
-            return await blocking(call, limiter=self.limiter)
+            if ON_THE_SPOT.get():
+                return call()
+            work = copy_context().run
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work, call)
         finally:
             self._inside.pop()
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.threads, "lane", initializer=_step_back)
+
+
+def _step_back() -> None:
+    """Let every other thread go first: where all cores hash, the loop must not wait for one."""
+    with contextlib.suppress(OSError, AttributeError):  # a priority of a thread is Linux's own
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)

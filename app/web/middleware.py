@@ -32,6 +32,7 @@ SECURITY_HEADERS = {
     "Strict-Transport-Security": "max-age=31536000",
     "X-Content-Type-Options": "nosniff",
 }
+SECURITY = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 CORS_ANSWER = {
     "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE",
     "Access-Control-Allow-Headers": "Authorization, Content-Type",
@@ -66,10 +67,12 @@ class Frame:
         async def framed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 status[0] = message["status"]
+                given = {name for name, _ in message["headers"]}
+                added = [pair for pair in SECURITY if pair[0] not in given]
+                added += [(name.lower().encode(), value.encode()) for name, value in cors.items()]
+                added.append((b"x-request-id", request_id.encode()))
+                message["headers"] = [*message["headers"], *added]
                 headers = MutableHeaders(scope=message)
-                for name, value in {**SECURITY_HEADERS, **cors}.items():
-                    headers.setdefault(name, value)
-                headers["X-Request-Id"] = request_id
                 if message["status"] == HTTPStatus.NO_CONTENT:
                     del headers["Content-Type"]  # it has no body to be of a type
                 if "transfer-encoding" in asked and "content-length" in asked:
@@ -168,6 +171,8 @@ def _bounded(scope: Scope, receive: Receive) -> Receive:
 
 def _log(scope: Scope, request_id: str, status: int, milliseconds: float) -> None:
     """One line for each request: the route's template, for a path or a query may hold a secret."""
+    if not log.isEnabledFor(logging.INFO):
+        return
     route = scope.get("route")
     log.info(
         "%s %s %d",

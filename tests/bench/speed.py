@@ -14,6 +14,7 @@ Needs Linux, and what the README's "Test it" names for DynamoDB Local and the em
 
 import argparse
 import json
+import multiprocessing
 import statistics
 import sys
 import tempfile
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import argon2
+import httpx
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -39,7 +41,7 @@ from tests.bench.lambda_runtime import Function, function
 from tests.bench.load import Load, put_load, request, served
 from tests.bench.stage import Stage, stage
 from tests.dynamodb_local import client
-from tests.serving import ADMIN_KEY, serving
+from tests.serving import serving
 
 ROOT = Path(__file__).parents[2]
 OURS = "app.lambda_handler.handler"
@@ -223,14 +225,14 @@ def rates(report: Report, folder: Path, seconds: float) -> None:
         members, _ = stack.enter_context(
             served("tests.bench.yardsticks.members:app", {"BENCH_DATABASE": str(folder / "m.db")})
         )
-        path, grant = _signed_up(folder / "ours")
+        path = _signed_up(folder / "ours")
         told = {
             "PASSERINE_DATA_DIR": str(folder / "ours"),
             "PASSERINE_LOG_LEVEL": "warning",
             "PASSERINE_RATE_LIMITS": "off",
         }
         port, pid = stack.enter_context(served("app.main:app", told))
-        bearer = {"Authorization": f"Bearer {grant['accessToken']}"}
+        bearer = {"Authorization": f"Bearer {_signed_in(port, path)}"}
         me = request("GET", f"{path}/users/me", bearer)
         asked = {
             "me": (port, me),
@@ -289,8 +291,6 @@ def _busy(report: Report, port: int, pid: int, me: bytes, path: str, seconds: fl
 @contextmanager
 def _beside(port: int, wire: bytes, connections: int, seconds: float) -> Iterator[None]:
     """Put load on a server from a process of its own while the block runs."""
-    import multiprocessing
-
     context = multiprocessing.get_context("spawn")
     told = {"connections": connections, "seconds": seconds + 1}
     process = context.Process(target=put_load, args=(port, wire), kwargs=told)
@@ -391,21 +391,24 @@ def _rs256() -> tuple[str, str]:
     return jwt.encode(claims, key, algorithm="RS256"), public.decode()
 
 
-def _signed_up(folder: Path) -> tuple[str, dict[str, str]]:
-    """An application with a user in a data folder: its path, and the user's tokens."""
+def _signed_up(folder: Path) -> str:
+    """An application with a user in a data folder: its path."""
     with serving(folder) as server:
         path = server.create_application(accessTokenLifetime=86_400)
         server.sign_up(path, EMAIL, PASSWORD)
+    return path
+
+
+def _signed_in(port: int, path: str) -> str:
+    """An access token of that user."""
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as http:
         body = {"email": EMAIL, "password": PASSWORD}
-        grant: dict[str, str] = server.http.post(f"{path}/users/token", json=body).json()
-    assert ADMIN_KEY
-    return path, grant
+        answer = http.post(f"{path}/users/token", json=body).raise_for_status()
+    return str(answer.json()["accessToken"])
 
 
 def _member(port: int) -> dict[str, str]:
     """The headers of a user of fastapi-users."""
-    import httpx
-
     with httpx.Client(base_url=f"http://127.0.0.1:{port}") as http:
         account = {"email": EMAIL, "password": PASSWORD}
         http.post("/register", json=account).raise_for_status()

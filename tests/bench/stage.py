@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.api.world import EMAIL, PASSWORD, Hour, Tenant, World, open_world
+from tests.dynamodb_local import create_table
 from tests.flows.aws import PUBLIC_URL, Cloud, cloud
 from tests.gateway import Request, event
 
@@ -72,10 +73,11 @@ def _event(
 
 
 @contextmanager
-def stage(folder: Path) -> Iterator[Stage]:
+def stage(folder: Path, *, applications: int = APPLICATIONS) -> Iterator[Stage]:
     """A deployment on DynamoDB Local and an emulated KMS, until the block ends."""
     with cloud(folder) as there:
-        table = there.settings["TABLE_NAME"]
+        # Without a stream, which costs DynamoDB Local as much again for each write.
+        table = create_table(there.aws.client("dynamodb"))
         with open_world(
             folder / "data",
             hour=Hour(now=datetime.now(UTC)),
@@ -84,12 +86,17 @@ def stage(folder: Path) -> Iterator[Stage]:
             kms_key_id=there.settings["KMS_KEY_ID"],
             public_url=PUBLIC_URL,
         ) as world:
-            applications = [_application(world) for _ in range(APPLICATIONS)]
-        told = {**there.settings, "PUBLIC_URL": PUBLIC_URL, "ADMIN_API_KEY": ADMIN_KEY}
+            made = [_application(world) for _ in range(applications)]
+        told = {
+            **there.settings,
+            "TABLE_NAME": table,
+            "PUBLIC_URL": PUBLIC_URL,
+            "ADMIN_API_KEY": ADMIN_KEY,
+        }
         settings = {f"PASSERINE_{name}": value for name, value in told.items()}
         yield Stage(
             environment={**there.variables, **settings},
-            applications=applications,
+            applications=made,
             table=table,
             cloud=there,
         )

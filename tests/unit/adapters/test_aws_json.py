@@ -4,10 +4,8 @@ import json
 import socket
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -28,10 +26,10 @@ from app.adapters.aws_json import (
     JsonClient,
     signed,
 )
+from tests.answering import Reply, There, answering
 
 WHO = Credentials(access_key="AKIDEXAMPLE", secret_key="wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
 ENDPOINT = "https://dynamodb.eu-central-1.amazonaws.com"
-Reply = tuple[int, bytes] | None
 
 
 def client(endpoint: str, *, attempts: int = 1, who: Credentials = WHO) -> JsonClient:
@@ -68,61 +66,9 @@ def test_the_signature_is_the_one_that_botocore_makes(
     assert ours["authorization"].endswith(f"Signature={theirs.signature(text, request)}")
 
 
-@dataclass(kw_only=True)
-class There:
-    """A server that answers what it was told to; `None` hangs up."""
-
-    port: int
-    replies: deque[Reply] = field(default_factory=deque)
-    heads: list[dict[str, str]] = field(default_factory=list)
-    bodies: list[bytes] = field(default_factory=list)
-    clients: list[tuple[str, int]] = field(default_factory=list)
-
-    @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-
-@contextmanager
-def serving(*, keep: bool = True) -> Iterator[There]:
-    there = There(port=0)
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1" if keep else "HTTP/1.0"
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-        def do_POST(self) -> None:
-            there.heads.append({name.lower(): value for name, value in self.headers.items()})
-            there.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
-            there.clients.append(self.client_address)
-            reply = there.replies.popleft() if there.replies else (200, b"{}")
-            if reply is None:
-                self.close_connection = True
-                self.connection.shutdown(socket.SHUT_RDWR)
-                return
-            self.send_response(reply[0])
-            self.send_header("Content-Length", str(len(reply[1])))
-            self.end_headers()
-            self.wfile.write(reply[1])
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    there.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield there
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
 @pytest.fixture
 def there() -> Iterator[There]:
-    with serving() as opened:
+    with answering() as opened:
         yield opened
 
 
@@ -149,7 +95,7 @@ def test_calls_share_a_connection(there: There) -> None:
 
 
 def test_a_connection_that_the_other_end_has_closed_is_not_used() -> None:
-    with serving(keep=False) as there, closing(client(there.endpoint)) as calls:
+    with answering(keep=False) as there, closing(client(there.endpoint)) as calls:
         for _ in range(3):
             assert calls.call("GetItem", {}) == {}
     assert len(set(there.clients)) == 3

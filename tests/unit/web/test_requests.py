@@ -147,7 +147,7 @@ def test_a_lane_runs_a_few_at_a_time_and_refuses_what_would_wait_too_long() -> N
         return number
 
     async def crowd() -> tuple[list[int], int]:
-        lane = Lane(limiter=anyio.CapacityLimiter(places), queue=queue)
+        lane = Lane(threads=places, queue=queue)
         done: list[int] = []
         refused: list[int] = []
 
@@ -168,7 +168,7 @@ def test_a_lane_runs_a_few_at_a_time_and_refuses_what_would_wait_too_long() -> N
 
 def test_a_lane_hands_on_what_a_call_raises() -> None:
     async def fail() -> None:
-        lane = Lane(limiter=anyio.CapacityLimiter(1), queue=1)
+        lane = Lane(threads=1, queue=1)
         with pytest.raises(ValueError, match="invalid literal"):
             await lane.run(partial(int, "x"))
         assert await lane.run(lambda: 7) == 7
