@@ -50,7 +50,13 @@ APPLICATION = "/v1/applications/[^/]+"
 def _applications() -> Iterable[APIRouter]:
     from app.applications import router
 
-    return router.admin, router.keys, router.public
+    return (router.admin,)
+
+
+def _keys() -> Iterable[APIRouter]:
+    from app.applications import keys_router
+
+    return keys_router.keys, keys_router.public
 
 
 def _signup() -> Iterable[APIRouter]:
@@ -123,10 +129,8 @@ def _messages() -> Iterable[APIRouter]:
 # Each is imported with the first request for one of its paths, which spares a cold start 60 ms.
 # `me` and the pages stand before `{userId}`, so that none of them is taken for somebody's id.
 AREAS = (
-    area(
-        rf"/v1/applications|{APPLICATION}(/(keys(/[^/]+)?|jwks\.json|\.well-known/[^/]+))?",
-        _applications,
-    ),
+    area(rf"/v1/applications|{APPLICATION}", _applications),
+    area(rf"{APPLICATION}/(keys(/[^/]+)?|jwks\.json|\.well-known/[^/]+)", _keys),
     area(rf"{APPLICATION}/users(/verification(/send)?)?", _signup),
     area(rf"{APPLICATION}/users/token(/revoke)?", _signin),
     area(rf"{APPLICATION}/users(/me)?/password(/reset)?", _recovery),

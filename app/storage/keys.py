@@ -40,8 +40,8 @@ strongly consistent: 1 unit for each 4 KB; a member of a transaction is 2 units 
 | --- | --- | --- | --- | --- |
 | createApplication | 0 | 0 | 1 | 38 |
 | listApplications | 2 | 10 | 0 | 0 |
-| readApplication | 2 | 10 | 0 | 0 |
-| updateApplication | 2 | 10 | 1 | 6 |
+| readApplication | 1 | 9 | 0 | 0 |
+| updateApplication | 3 | 11 | 1 | 6 |
 | createUser | 2 | 2 | 1 | 12 |
 | sendEmailVerification | 3 | 3 | 1 | 14 |
 | verifyUser | 3 | 3 | 2 | 31 |

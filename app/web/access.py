@@ -64,13 +64,22 @@ async def deployment_admin(request: Request) -> AdminPrincipal:
     return admin
 
 
-async def application_admin(request: Request, application_id: str) -> ApplicationId:
-    """The id of an application that the key administers; others do not exist for it."""
+async def addressed_application(request: Request, application_id: str) -> ApplicationId:
+    """The id of an application that the key administers; others do not exist for it.
+
+    For use cases that read the application anyway, and refuse one that does not exist.
+    """
     admin = await _key_holder(request)
     if admin.application_id not in {None, application_id}:
         raise ApplicationNotFound
-    await blocking(partial(_callers(request).application, application_id))
     return ApplicationId(application_id)
+
+
+async def application_admin(request: Request, application_id: str) -> ApplicationId:
+    """The id of an application that exists and that the key administers."""
+    found = await addressed_application(request, application_id)
+    await blocking(partial(_callers(request).application, application_id))
+    return found
 
 
 async def open_application(request: Request, application_id: str) -> Any:
@@ -100,6 +109,7 @@ async def anyone() -> None:
 ADMIN, USER, PUBLIC = "admin", "user", "public"
 KINDS: dict[Callable[..., Any], str] = {
     deployment_admin: ADMIN,
+    addressed_application: ADMIN,
     application_admin: ADMIN,
     signed_in_user: USER,
     open_application: PUBLIC,
@@ -107,6 +117,7 @@ KINDS: dict[Callable[..., Any], str] = {
 }
 
 DeploymentAdmin = Annotated[AdminPrincipal, Depends(deployment_admin)]
+AddressedApplication = Annotated[ApplicationId, Depends(addressed_application)]
 AdministeredApplication = Annotated[ApplicationId, Depends(application_admin)]
 ByUser = Depends(signed_in_user)
 ByApplication = Depends(open_application)

@@ -7,7 +7,15 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from app.common.errors import ApplicationNotFound, InvalidCursor, Refusal, StoreUnavailable
-from app.web.access import ADMIN, API_KEY_HEADER, PUBLIC, USER, application_admin, open_application
+from app.web.access import (
+    ADMIN,
+    API_KEY_HEADER,
+    PUBLIC,
+    USER,
+    addressed_application,
+    application_admin,
+    open_application,
+)
 from app.web.problems import (
     MEDIA_TYPE,
     STATUSES,
@@ -145,7 +153,11 @@ def _standard(route: Route) -> list[type[Refusal]]:
     found: list[type[Refusal]] = [UnknownHost, StoreUnavailable]
     if route.caller == ADMIN:
         found += [InvalidApiKey]
-        found += [ApplicationNotFound] if application_admin in calls else [NotPermitted]
+        found += (
+            [ApplicationNotFound]
+            if calls & {addressed_application, application_admin}
+            else [NotPermitted]
+        )
     if open_application in calls:
         found.append(ApplicationNotFound)
     if route.body_field is not None:

@@ -36,7 +36,7 @@ from app.main import AREAS
 from app.passwords.logic import HASH_BYTES, LANES, MEMORY_KIB, PASSES, SALT_BYTES
 from tests.api.world import EMAIL, PASSWORD
 from tests.bench import chart
-from tests.bench.costs import units
+from tests.bench.costs import GB_SECOND, ROUND_TRIP_MS, units
 from tests.bench.lambda_runtime import Function, function
 from tests.bench.load import Load, put_load, request, served
 from tests.bench.stage import Stage, stage
@@ -48,6 +48,7 @@ OURS = "app.lambda_handler.handler"
 NAIVE = "tests.bench.yardsticks.naive.handler"
 BARE = "tests.bench.yardsticks.bare.handler"
 CONNECTIONS = 16
+CORE_MB = 1769  # of memory, with which a whole core comes
 SIGN_INS = 32
 HOT = {
     "readApplication": "readApplication",
@@ -435,6 +436,27 @@ def _resident(pid: int) -> float:
     return int(line.split()[1]) / 1024
 
 
+def memory(report: Report) -> None:
+    """What operations take and cost at a function's memory, which buys CPU: reckoned, not measured.
+
+    A core comes with 1,769 MB, and its share with less
+    (https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html); one request uses one
+    core at most. A call to an AWS service is taken for `ROUND_TRIP_MS` as in `costs.py`.
+    """
+    warm, cold_start = report.details["warm requests"], report.details["cold start"]["ours"]
+    known, found = units(), dict[str, dict[str, float]]()
+    for megabytes in (256, 512, 1024, 1769, 3008):
+        share = min(1.0, megabytes / CORE_MB)
+        row = {"cold start ms": cold_start["CPU ms"] / share}
+        for name, operation in HOT.items():
+            reads, _, writes, _ = known[operation]
+            calls = writes + (1 if name == "readApplication" else reads)
+            row[f"{name} ms"] = warm[name]["CPU ms"] / share + calls * ROUND_TRIP_MS
+        price = row["sign-in ms"] / 1000 * megabytes / 1024 * GB_SECOND * 1e6
+        found[f"{megabytes:,} MB"] = {**row, "$ a million sign-ins": price}
+    report.details["Lambda's memory, reckoned"] = found
+
+
 def table(reports: list[Report]) -> str:
     """The rows of every report, as Markdown, with the request units of each operation."""
     shown = " | ".join(f"Python {report.python}" for report in reports)
@@ -490,6 +512,7 @@ def measure(folder: Path, *, starts: int, rounds: int, seconds: float) -> Report
         warm(report, there, rounds)
         first_sign_ins(report, there)
     rates(report, folder, seconds)
+    memory(report)
     return report
 
 
