@@ -125,6 +125,10 @@ class JsonClient:
         while self._idle:
             self._idle.pop().close()
 
+    def __del__(self) -> None:
+        """A client that nobody holds any more holds no connection."""
+        self.close()
+
     def _once(self, operation: str, body: bytes) -> Any:
         headers = {
             "host": urlsplit(self.endpoint).netloc,

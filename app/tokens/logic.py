@@ -124,8 +124,8 @@ class Tokens:
         if not claims.keys() >= REQUIRED:
             raise InvalidToken
         # One audience or several (RFC 7519 section 4.1.3).
-        audience = claims["aud"]
-        meant = application.audience in (audience if isinstance(audience, list) else [audience])
+        audiences = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
+        meant = application.audience in audiences and all(isinstance(a, str) for a in audiences)
         issuer, subject, session = claims["iss"], claims["sub"], claims["sid"]
         expires, now = claims["exp"], self.clock.seconds()
         begins = (claims["iat"], claims.get("nbf", now))

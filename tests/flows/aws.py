@@ -119,7 +119,8 @@ def function(there: Cloud, shape: Shape) -> Iterator[Gateway]:
     told = {f"PASSERINE_{name}": value for name, value in there.settings.items()}
     settings = load({**told, "PASSERINE_PUBLIC_URL": PUBLIC_URL})
     settings.check_for_lambda()
-    with closing(Handler(services=build(settings, probe=False))) as handler:
+    services = build(settings, probe=False)
+    with closing(services), closing(Handler(services=services)) as handler:
         gateway = Gateway(shape=shape, function=handler)
         with _streaming(there, gateway):
             yield gateway
