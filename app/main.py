@@ -11,6 +11,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 
 from app import __version__
@@ -45,6 +46,13 @@ TAGS = (
     "Deployment",
 )
 APPLICATION = "/v1/applications/[^/]+"
+# FastAPI's own traces name paths and queries, and a query may hold a message's token.
+NO_TELEMETRY: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "auto_configure": False,
+}
 
 
 def _applications() -> Iterable[APIRouter]:
@@ -163,6 +171,7 @@ def create_app(services: Services, *, one_at_a_time: bool = False) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         lifespan=_lifespan,
+        telemetry=NO_TELEMETRY,
     )
     app.state.services = services
     app.state.provided = services.provided

@@ -52,6 +52,7 @@ IN_MEMORY = ":memory:"
 
 COLUMNS = "SELECT pk, sk, body, version, expires_at FROM items"
 LIVING = "(expires_at IS NULL OR expires_at > ?)"
+ONE = f"{COLUMNS} WHERE pk = ? AND sk = ? AND {LIVING}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,9 @@ class SqliteTable:
     _one_writer: threading.Lock = field(default_factory=threading.Lock)
 
     def get(self, key: Key) -> Item | None:
-        return self.get_many([key]).get(key)
+        check_key(key)
+        with self._connection() as connection:
+            return self._living(connection, key)
 
     def get_many(self, keys: list[Key]) -> dict[Key, Item]:
         if len(keys) > MAX_GETS:
@@ -164,8 +167,7 @@ class SqliteTable:
                 raise InvalidWrite(f"{type(write).__name__} is not a write of the port")
 
     def _living(self, connection: sqlite3.Connection, key: Key) -> Item | None:
-        statement = f"{COLUMNS} WHERE pk = ? AND sk = ? AND {LIVING}"
-        row = connection.execute(statement, (*_at(key), self.clock.seconds())).fetchone()
+        row = connection.execute(ONE, (key.pk, key.sk, self.clock.seconds())).fetchone()
         return None if row is None else _item(row)
 
     @contextmanager
@@ -183,11 +185,11 @@ class SqliteTable:
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """A connection for one operation; SQLite's own faults become `StoreUnavailable`."""
-        if self.path == IN_MEMORY:
-            with self._one_user, _refusing():
-                yield self._all[0]
-            return
-        with _refusing():
+        try:
+            if self.path == IN_MEMORY:
+                with self._one_user:
+                    yield self._all[0]
+                return
             try:
                 connection = self._idle.pop()
             except IndexError:
@@ -196,6 +198,10 @@ class SqliteTable:
                 yield connection
             finally:
                 self._idle.append(connection)
+        except sqlite3.DatabaseError as error:
+            # The text is SQLite's own and holds no values.
+            log.warning("SQLite did not answer: %s", error)
+            raise StoreUnavailable from error
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -229,16 +235,6 @@ def open_table(path: str, *, clock: Clock, busy_seconds: float = BUSY_SECONDS) -
         table.close()
         raise
     return table
-
-
-@contextmanager
-def _refusing() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        # The text is SQLite's own and holds no values.
-        log.warning("SQLite did not answer: %s", error)
-        raise StoreUnavailable from error
 
 
 def _behind(prefix: str) -> str | None:

@@ -154,8 +154,14 @@ class Recoveries:
         application, user, session = principal.application, principal.user, principal.session
         records = self.users.under(application.id, user.address)
         owner, credential = records.owner, credential_of(records.item(NAME))
-        if owner is None or owner.epoch != session.epoch:
+        if owner is None:
             raise InvalidToken
+        if owner.epoch != session.epoch:
+            # It has ended, or was carried over by another change that it made meanwhile.
+            living = self.sessions.with_user(application.id, user.id, session.id)
+            if living is None:
+                raise InvalidToken
+            session = living[1]
         tally = self.allowances.of(application.id, by.device.network).tally
         self.guesses.check(credential, tally, by.device.network)
         if not typed.fits(credential):
@@ -171,7 +177,7 @@ class Recoveries:
             ),
             *self.store.void(application.id, records),
             *self._changed(application, owner, by),
-            self.sessions.carry_over(session, epoch=owner.epoch + 1),
+            self.sessions.carry_over(session, epoch=owner.epoch + 1, lost=InvalidToken),
         )
 
     def _refuse(

@@ -10,6 +10,8 @@ from app.storage.table import Delete, Exists, FieldIs, Item, Put, Table, Update,
 from app.users.store import user_of
 from app.users.types import User
 
+READS = 5  # of a session and its user, until both are of one moment
+
 
 @dataclass(frozen=True, kw_only=True)
 class SessionStore:
@@ -20,15 +22,27 @@ class SessionStore:
     def with_user(
         self, application_id: ApplicationId, user_id: UserId, session_id: SessionId
     ) -> tuple[User, Session] | None:
-        """A living session and its user, in one read."""
+        """A living session and its user, in one read.
+
+        The read may be of several moments, between which the session was carried over into the
+        user's next epoch: then the two do not fit. A session that is still behind an epoch which
+        an earlier read has seen was not carried over: it has ended.
+        """
         profile = keys.profile(application_id, user_id)
         key = keys.session(application_id, user_id, session_id)
-        found = self.table.get_many([profile, key])
-        if profile not in found or key not in found:
-            return None
-        user = user_of(application_id, user_id, found[profile])
-        session = _session(application_id, user_id, found[key])
-        return (user, session) if session.epoch == user.epoch else None
+        seen = 0
+        for _ in range(READS):
+            found = self.table.get_many([profile, key])
+            if profile not in found or key not in found:
+                return None
+            user = user_of(application_id, user_id, found[profile])
+            session = _session(application_id, user_id, found[key])
+            if session.epoch == user.epoch:
+                return user, session
+            if session.epoch < seen:
+                return None
+            seen = user.epoch
+        return None
 
     def page(self, user: User, *, limit: int, after: str | None) -> Paged[Session]:
         """The living sessions of a user, newest first."""
@@ -83,13 +97,19 @@ class SessionStore:
             expires_at=turned.expires_at,
         )
 
-    def carry_over(self, session: Session, *, epoch: int) -> Write:
-        """Let a session live on in the user's next epoch."""
+    def carry_over(self, session: Session, *, epoch: int, lost: type[Exception]) -> Write:
+        """Let a session live on in the user's next epoch.
+
+        Args:
+            session: which.
+            epoch: the next one.
+            lost: the refusal when the session has ended meanwhile.
+        """
         return Update(
             key=keys.session(session.application_id, session.user_id, session.id),
             set={"epoch": epoch},
             when=(FieldIs("epoch", session.epoch),),
-            lost=SessionNotFound,
+            lost=lost,
         )
 
     def end(

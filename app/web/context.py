@@ -51,7 +51,7 @@ class Surroundings:
     public_url: str | None
     trusted_proxies: Sequence[Network]
 
-    def origin(self, scope: Scope) -> str:
+    def origin(self, scope: Scope, headers: Headers) -> str:
         """Scheme, host and port.
 
         Raises:
@@ -59,7 +59,7 @@ class Surroundings:
                 public URL.
         """
         # RFC 9110 section 7.2: exactly one, and well-formed, whoever is asked for.
-        hosts = Headers(scope=scope).getlist("host")
+        hosts = headers.getlist("host")
         match = HOST.match(hosts[0]) if len(hosts) == 1 else None
         if match is None or (match["port"] and not 1 <= int(match["port"]) <= HIGHEST_PORT):
             raise UnknownHost
@@ -68,12 +68,12 @@ class Surroundings:
         if not loopback(match["host"].lower()):
             raise UnknownHost
         # Uvicorn may have taken the scheme from a header that any local client can send.
-        forged = "x-forwarded-proto" in Headers(scope=scope)
+        forged = "x-forwarded-proto" in headers
         scheme = "https" if scope["scheme"] == "https" and not forged else "http"
         return f"{scheme}://{hosts[0].lower()}"
 
-    def device(self, scope: Scope) -> Device:
-        headers = Headers(scope=scope)
+    def device(self, scope: Scope, headers: Headers) -> Device:
+        """What asks, and from where."""
         agent = UNPRINTABLE.sub("", headers.get("user-agent", ""))[:LONGEST_USER_AGENT]
         return Device(user_agent=agent, ip_address=self._client(scope, headers))
 

@@ -22,6 +22,7 @@ from app.web.problems import AmbiguousLength, BodyTooLarge, of_refusal, problem
 log = logging.getLogger("passerine.access")
 
 MAX_BODY = 64 * 1024
+LENGTH = re.compile("[0-9]{1,18}")
 APPLICATION_PATH = re.compile(r"/v1/applications/([^/]+)")
 SECURITY_HEADERS = {
     "Cache-Control": "no-store",
@@ -60,50 +61,54 @@ class Frame:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started, request_id, status = time.perf_counter(), self.ids.new(), [500]
+        started, request_id = time.perf_counter(), self.ids.new()
         ON_THE_SPOT.set(self.on_the_spot(scope["method"]))
-        cors, asked = await self._cors_headers(scope), Headers(scope=scope)
+        asked = Headers(scope=scope)
+        cors = await self._cors_headers(scope, asked)
+        statuses: list[int] = []
 
         async def framed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                status[0] = message["status"]
+                statuses.append(message["status"])
                 given = {name for name, _ in message["headers"]}
                 added = [pair for pair in SECURITY if pair[0] not in given]
                 added += [(name.lower().encode(), value.encode()) for name, value in cors.items()]
                 added.append((b"x-request-id", request_id.encode()))
                 message["headers"] = [*message["headers"], *added]
-                headers = MutableHeaders(scope=message)
                 if message["status"] == HTTPStatus.NO_CONTENT:
-                    del headers["Content-Type"]  # it has no body to be of a type
-                if "transfer-encoding" in asked and "content-length" in asked:
-                    headers["Connection"] = "close"  # RFC 9112 section 6.1
+                    # It has no body to be of a type.
+                    del MutableHeaders(scope=message)["Content-Type"]
+                if _of_two_lengths(asked):
+                    MutableHeaders(scope=message)["Connection"] = "close"  # RFC 9112 section 6.1
             await send(message)
 
         try:
-            await self._answer(scope, receive, framed, request_id)
+            await self._answer(scope, asked, receive, framed, request_id, statuses)
         finally:
             took = (time.perf_counter() - started) * 1000
-            _log(scope, request_id, status[0], took)
+            _log(scope, request_id, statuses[0] if statuses else 500, took)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
-        begun = []
-
-        async def watched(message: Message) -> None:
-            begun.append(message["type"])
-            await send(message)
-
+    async def _answer(
+        self,
+        scope: Scope,
+        asked: Headers,
+        receive: Receive,
+        send: Send,
+        request_id: str,
+        statuses: list[int],
+    ) -> None:
         answer: Response
         try:
             scope.setdefault("state", {})["request_id"] = request_id
             scope["state"]["context"] = RequestContext(
                 request_id=request_id,
-                origin=self.surroundings.origin(scope),
-                device=self.surroundings.device(scope),
+                origin=self.surroundings.origin(scope, asked),
+                device=self.surroundings.device(scope, asked),
             )
-            if _is_preflight(scope):
+            if _is_preflight(scope, asked):
                 answer = Response(status_code=204)
             else:
-                await self.app(scope, _bounded(scope, receive), watched)
+                await self.app(scope, _bounded(asked, receive), send)
                 return
         except Refusal as refusal:
             answer = of_refusal(refusal, request_id=request_id)
@@ -114,23 +119,23 @@ class Frame:
         except Exception:
             log.exception("request %s failed", request_id)
             scope["state"]["outcome"] = "internal_error"
-            if begun:
+            if statuses:  # an answer has begun
                 raise
             detail = "Something went wrong on our side. Quote the request id when you report it."
             answer = problem(500, "internal_error", detail, request_id=request_id)
         await answer(scope, receive, send)
 
-    async def _cors_headers(self, scope: Scope) -> dict[str, str]:
+    async def _cors_headers(self, scope: Scope, asked: Headers) -> dict[str, str]:
         """Fetch standard, section 3.2.3: only what the application allows, never a wildcard."""
         match = APPLICATION_PATH.match(scope["path"])
         if match is None:
             return {}
         headers = {"Vary": "Origin"}
-        origin = Headers(scope=scope).get("origin")
+        origin = asked.get("origin")
         if origin is not None and await blocking(partial(self._allowed, match[1], origin)):
             headers["Access-Control-Allow-Origin"] = origin
             headers["Access-Control-Expose-Headers"] = EXPOSED
-            if _is_preflight(scope):
+            if _is_preflight(scope, asked):
                 headers |= CORS_ANSWER
         return headers
 
@@ -141,20 +146,21 @@ class Frame:
             return False
 
 
-def _is_preflight(scope: Scope) -> bool:
-    if scope["method"] != "OPTIONS":
-        return False
-    headers = Headers(scope=scope)
-    return "origin" in headers and "access-control-request-method" in headers
+def _is_preflight(scope: Scope, asked: Headers) -> bool:
+    asks = scope["method"] == "OPTIONS" and "origin" in asked
+    return asks and "access-control-request-method" in asked
 
 
-def _bounded(scope: Scope, receive: Receive) -> Receive:
+def _of_two_lengths(asked: Headers) -> bool:
+    return "transfer-encoding" in asked and "content-length" in asked
+
+
+def _bounded(asked: Headers, receive: Receive) -> Receive:
     """`receive`, refusing a body beyond the limit as soon as that is known."""
-    headers = Headers(scope=scope)
-    if "transfer-encoding" in headers and "content-length" in headers:
+    if _of_two_lengths(asked):
         raise AmbiguousLength
-    announced = headers.get("content-length", "0")
-    if not re.fullmatch("[0-9]{1,18}", announced) or int(announced) > MAX_BODY:
+    announced = asked.get("content-length", "0")
+    if not LENGTH.fullmatch(announced) or int(announced) > MAX_BODY:
         raise BodyTooLarge
     received = 0
 

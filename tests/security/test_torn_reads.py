@@ -5,11 +5,21 @@ DynamoDB Developer Guide, "Isolation levels": a batch read, or a query, is no sn
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.storage.table import Item, Key
-from tests.api.world import EMAIL, NEW_PASSWORD, PASSWORD, Tenant, World, open_world, refused
+from tests.api.world import (
+    EMAIL,
+    NEW_PASSWORD,
+    PASSWORD,
+    Person,
+    Tenant,
+    World,
+    open_world,
+    refused,
+)
 
 
 @pytest.fixture
@@ -38,6 +48,19 @@ def tear(world: World, first: str, meanwhile: Callable[[], object]) -> None:
     object.__setattr__(table, "get_many", torn)
 
 
+def before(world: World, call: str, meanwhile: Callable[[], object]) -> None:
+    """Let something happen right before the next call of the table."""
+    table = world.services.table
+    whole = getattr(table, call)
+
+    def late(*args: Any, **named: Any) -> Any:
+        object.__setattr__(table, call, whole)
+        meanwhile()
+        return whole(*args, **named)
+
+    object.__setattr__(table, call, late)
+
+
 @pytest.mark.parametrize("first", ["password", "owner"])
 def test_an_old_password_begins_no_session_after_its_change(
     workers: tuple[World, World], first: str
@@ -45,9 +68,8 @@ def test_an_old_password_begins_no_session_after_its_change(
     one, other = workers
     tenant = one.tenant()
     person = tenant.user()
-    change = {"currentPassword": PASSWORD, "newPassword": NEW_PASSWORD}
     elsewhere = Tenant(world=other, id=tenant.id)
-    tear(one, first, lambda: elsewhere.me(person.access, "PUT", "/password", change))
+    tear(one, first, lambda: elsewhere.me(person.access, "PUT", "/password", CHANGE))
     refused(tenant.sign_in(), 401, "invalid_credentials")
     assert tenant.sign_in(EMAIL, NEW_PASSWORD).status_code == 200
 
@@ -87,6 +109,69 @@ def test_a_session_of_an_earlier_epoch_is_not_turned_on(workers: tuple[World, Wo
     answer = tenant.refresh(person.refresh)
     for token in [person.refresh, *([answer.json()["refreshToken"]] if answer.is_success else [])]:
         refused(tenant.refresh(token), 401, "invalid_refresh_token")
+
+
+def session_of(person: Person) -> str:
+    """The id of the session that a person's access token belongs to."""
+    (session,) = person.call("GET", "/sessions").json()["items"]
+    return str(session["id"])
+
+
+CHANGE = {"currentPassword": PASSWORD, "newPassword": NEW_PASSWORD}
+SAME = {"currentPassword": PASSWORD, "newPassword": PASSWORD}
+
+
+@pytest.mark.parametrize("first", ["profile", "session"])
+def test_a_session_lives_on_while_its_own_user_changes_the_password(
+    workers: tuple[World, World], first: str
+) -> None:
+    one, other = workers
+    tenant = one.tenant()
+    person = tenant.user()
+    elsewhere = Tenant(world=other, id=tenant.id)
+    sort_key = first if first == "profile" else f"session#{session_of(person)}"
+    tear(one, sort_key, lambda: elsewhere.me(person.access, "PUT", "/password", CHANGE))
+    assert tenant.refresh(person.refresh).status_code == 200
+
+
+def test_a_session_of_an_ended_epoch_stays_ended_however_often_it_is_read(
+    workers: tuple[World, World],
+) -> None:
+    one, other = workers
+    tenant = one.tenant()
+    person = tenant.user()
+    elsewhere = Tenant(world=other, id=tenant.id)
+    session = f"session#{session_of(person)}"
+    tear(one, session, lambda: elsewhere.me(person.access, "DELETE", "/sessions"))
+    refused(tenant.me(person.access), 401, "invalid_token")
+
+
+def test_two_changes_of_a_password_in_one_session_are_both_made(
+    workers: tuple[World, World],
+) -> None:
+    one, other = workers
+    tenant = one.tenant()
+    person = tenant.user()
+    elsewhere = Tenant(world=other, id=tenant.id)
+    before(one, "query", lambda: elsewhere.me(person.access, "PUT", "/password", SAME))
+    assert tenant.me(person.access, "PUT", "/password", CHANGE).status_code == 204
+    assert tenant.me(person.access).status_code == 200
+    assert tenant.sign_in(EMAIL, NEW_PASSWORD).status_code == 200
+
+
+@pytest.mark.parametrize("call", ["query", "commit"])
+@pytest.mark.parametrize("path", ["/sessions", "/sessions/{sid}"])
+def test_a_password_is_not_changed_by_a_session_that_ended_meanwhile(
+    workers: tuple[World, World], call: str, path: str
+) -> None:
+    one, other = workers
+    tenant = one.tenant()
+    person = tenant.user()
+    elsewhere = Tenant(world=other, id=tenant.id)
+    ended = path.format(sid=session_of(person))
+    before(one, call, lambda: elsewhere.me(person.access, "DELETE", ended))
+    refused(tenant.me(person.access, "PUT", "/password", CHANGE), 401, "invalid_token")
+    assert tenant.sign_in().status_code == 200
 
 
 @pytest.fixture

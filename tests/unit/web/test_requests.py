@@ -11,6 +11,7 @@ import anyio.to_thread
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from app.common.errors import Kind, Refusal, StoreUnavailable
@@ -85,27 +86,28 @@ def test_an_origin_of_this_machine_is_exactly_that() -> None:
         assert not loopback_origin(other)
 
 
-def scope(*headers: tuple[bytes, bytes], **more: object) -> Scope:
-    return {"type": "http", "scheme": "http", "headers": list(headers), **more}
+def asked(*headers: tuple[bytes, bytes], **more: object) -> tuple[Scope, Headers]:
+    scope = {"type": "http", "scheme": "http", "headers": list(headers), **more}
+    return scope, Headers(scope=scope)
 
 
 def test_a_request_without_a_host_has_no_origin() -> None:
     here = Surroundings(public_url=None, trusted_proxies=())
     with pytest.raises(UnknownHost):
-        here.origin(scope())
-    assert here.origin(scope((b"host", b"LOCALHOST:80"))) == "http://localhost:80"
+        here.origin(*asked())
+    assert here.origin(*asked((b"host", b"LOCALHOST:80"))) == "http://localhost:80"
 
 
 def test_a_request_without_a_socket_has_no_address() -> None:
     here = Surroundings(public_url=None, trusted_proxies=[ip_network("0.0.0.0/0")])
-    assert here.device(scope()).ip_address == ""
-    assert here.device(scope(client=None)).ip_address == ""
-    assert here.device(scope(client=("192.0.2.1", 5))).ip_address == "192.0.2.1"
+    assert here.device(*asked()).ip_address == ""
+    assert here.device(*asked(client=None)).ip_address == ""
+    assert here.device(*asked(client=("192.0.2.1", 5))).ip_address == "192.0.2.1"
 
 
 def test_the_agent_is_kept_short_and_printable() -> None:
     here = Surroundings(public_url=None, trusted_proxies=())
-    agent = here.device(scope((b"user-agent", b"a\tb\x7f\xfcc" + b"d" * 400))).user_agent
+    agent = here.device(*asked((b"user-agent", b"a\tb\x7f\xfcc" + b"d" * 400))).user_agent
     assert agent == "abc" + "d" * 253
 
 
