@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from app.applications.logic import Applications
@@ -151,7 +152,17 @@ def _parsed(token: str) -> tuple[bytes, dict[str, Any], dict[str, Any], bytes]:
     """
     signed, _, signature = token.rpartition(".")
     head, _, body = signed.partition(".")
-    header, claims = json.loads(decode(head)), json.loads(decode(body))
-    if not (isinstance(header, dict) and isinstance(claims, dict)):
-        raise ValueError("not two objects")  # noqa: TRY004 - a client's text, and no wrong type of ours
-    return signed.encode(), header, claims, decode(signature)
+    return signed.encode(), _header(head), _object(body), decode(signature)
+
+
+@lru_cache(maxsize=256)
+def _header(text: str) -> dict[str, Any]:
+    """A header, which all tokens of one key share."""
+    return _object(text)
+
+
+def _object(text: str) -> dict[str, Any]:
+    parsed = json.loads(decode(text))
+    if not isinstance(parsed, dict):
+        raise ValueError("no object")  # noqa: TRY004 - a client's text, and no wrong type of ours
+    return parsed

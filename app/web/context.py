@@ -84,13 +84,15 @@ class Surroundings:
             # No socket has port 0: uvicorn put a forwarded address here. It does so, unasked,
             # for peers on loopback, so that is where the request came from.
             host = "127.0.0.1"
+        nearest = _address(host)
+        if not self.trusted_proxies:
+            return nearest or ""
         hops = [
             hop.strip() for value in headers.getlist("x-forwarded-for") for hop in value.split(",")
         ]
-        nearest = _address(host)
         while nearest is not None and self._trusted(nearest) and hops:
             host, nearest = hops[-1], _address(hops.pop())
-        return "" if nearest is None else nearest
+        return nearest or ""
 
     def _trusted(self, address: str) -> bool:
         return any(ip_address(address) in network for network in self.trusted_proxies)

@@ -3,7 +3,7 @@
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
@@ -33,13 +33,21 @@ SECURITY_HEADERS = {
     "Strict-Transport-Security": "max-age=31536000",
     "X-Content-Type-Options": "nosniff",
 }
-SECURITY = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 CORS_ANSWER = {
     "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE",
     "Access-Control-Allow-Headers": "Authorization, Content-Type",
     "Access-Control-Max-Age": "600",
 }
 EXPOSED = "Location, Retry-After, WWW-Authenticate, X-Request-Id"
+
+
+def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """Headers as ASGI has them."""
+    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+
+
+SECURITY = _raw(SECURITY_HEADERS)
+VARY = _raw({"Vary": "Origin"})
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,7 @@ class Frame:
                 statuses.append(message["status"])
                 given = {name for name, _ in message["headers"]}
                 added = [pair for pair in SECURITY if pair[0] not in given]
-                added += [(name.lower().encode(), value.encode()) for name, value in cors.items()]
+                added += cors
                 added.append((b"x-request-id", request_id.encode()))
                 message["headers"] = [*message["headers"], *added]
                 if message["status"] == HTTPStatus.NO_CONTENT:
@@ -125,19 +133,16 @@ class Frame:
             answer = problem(500, "internal_error", detail, request_id=request_id)
         await answer(scope, receive, send)
 
-    async def _cors_headers(self, scope: Scope, asked: Headers) -> dict[str, str]:
+    async def _cors_headers(self, scope: Scope, asked: Headers) -> list[tuple[bytes, bytes]]:
         """Fetch standard, section 3.2.3: only what the application allows, never a wildcard."""
         match = APPLICATION_PATH.match(scope["path"])
         if match is None:
-            return {}
-        headers = {"Vary": "Origin"}
+            return []
         origin = asked.get("origin")
-        if origin is not None and await blocking(partial(self._allowed, match[1], origin)):
-            headers["Access-Control-Allow-Origin"] = origin
-            headers["Access-Control-Expose-Headers"] = EXPOSED
-            if _is_preflight(scope, asked):
-                headers |= CORS_ANSWER
-        return headers
+        if origin is None or not await blocking(partial(self._allowed, match[1], origin)):
+            return VARY
+        allowed = {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": EXPOSED}
+        return VARY + _raw(allowed | CORS_ANSWER if _is_preflight(scope, asked) else allowed)
 
     def _allowed(self, application_id: str, origin: str) -> bool:
         try:

@@ -49,6 +49,7 @@ NAIVE = "tests.bench.yardsticks.naive.handler"
 BARE = "tests.bench.yardsticks.bare.handler"
 CONNECTIONS = 16
 CORE_MB = 1769  # of memory, with which a whole core comes
+TURNS = 12  # of each server in the load: short ones, for the machine's mood changes in seconds
 SIGN_INS = 32
 HOT = {
     "readApplication": "readApplication",
@@ -244,9 +245,9 @@ def rates(report: Report, folder: Path, seconds: float) -> None:
             "fastapi-users": (members, request("GET", "/users/me", _member(members))),
         }
         loads: dict[str, list[Load]] = {}
-        for number in range(4):
+        for number in range(TURNS + 1):
             for name, (there, wire) in asked.items():
-                load = put_load(there, wire, connections=CONNECTIONS, seconds=seconds / 4)
+                load = put_load(there, wire, connections=CONNECTIONS, seconds=seconds / TURNS)
                 if number:
                     loads.setdefault(name, []).append(load)
         _busy(report, port, pid, me, path, seconds)
