@@ -71,7 +71,7 @@ class Loaded:
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
     folder = tmp_path_factory.mktemp("budget")
-    with stage(folder, applications=1) as there:
+    with stage(folder, applications=1, warm=False) as there:
         events = [there.read_application(), there.sign_in(there.applications[0])]
         environment = {
             "PATH": os.environ["PATH"],
