@@ -8,9 +8,12 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
+from opentelemetry import trace
+from opentelemetry.trace import NoOpTracer, Tracer, TracerProvider
 
 from app.adapters.logs import JsonLines, TextLines
 from app.adapters.platform import DATABASE
@@ -232,3 +235,26 @@ def test_log_08_no_address_is_written(world: World) -> None:
     assert EMAIL not in text
     assert "example.com" not in text
     assert "127.0.0.1" not in text
+
+
+class Noting(TracerProvider):
+    """A tracer of the owner's, as an OpenTelemetry agent installs one for the whole process."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def get_tracer(self, instrumenting_module_name: str, *_: Any, **__: Any) -> Tracer:
+        self.asked.append(instrumenting_module_name)
+        return NoOpTracer()
+
+
+def test_no_trace_of_the_framework_holds_a_path_or_a_query(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = Noting()
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
+    assert trace.get_tracer_provider() is provider
+    with open_world(tmp_path) as world:
+        page = "/users/verification"
+        world.tenant().public("GET", f"{page}?token={SECRET}")
+    assert provider.asked == []
