@@ -25,6 +25,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.needs import missing
+
 COMMAND = "PASSERINE_TEST_AWS_EMULATOR"
 START_SECONDS = 30.0
 CREDENTIALS = {
@@ -75,10 +77,7 @@ def emulated(folder: Path, *, enforced: bool = False) -> Iterator[Emulator]:
     """
     command = os.environ.get(COMMAND)
     if command is None:
-        reason = f"needs {COMMAND} naming the command of an installed ministack"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing(f"{COMMAND} naming the command of an installed ministack")
     port = _free_port()
     # Its functions inherit its whole environment: it gets nothing but what it needs.
     environment = {

@@ -13,15 +13,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Never
+from typing import Any
 
 import botocore.session
 import httpx
-import pytest
 import uv
 
 from infra.bundle import PYTHON, ROOT
 from tests.aws_emulator import CREDENTIALS, Emulator, emulated
+from tests.needs import missing
 from tests.unlimited import unlimited
 
 NODE_MODULES = "PASSERINE_TEST_NODE_MODULES"
@@ -31,13 +31,6 @@ SENDER = "no-reply@example.com"
 PLATFORM = "x86_64-manylinux_2_28"
 ACCOUNT = "000000000000"
 LONG = 300.0
-
-
-def missing(what: str) -> Never:
-    """Skip the test, or in CI fail it."""
-    if os.environ.get("CI"):
-        pytest.fail(f"needs {what}")
-    pytest.skip(f"needs {what}")
 
 
 def lambdas_python() -> str:

@@ -21,6 +21,7 @@ import pytest
 from botocore.config import Config
 
 from app.adapters.aws_json import SERVICES, Credentials, JsonClient
+from tests.needs import missing
 
 FOLDER = "PASSERINE_TEST_DYNAMODB_LOCAL"
 CREDENTIALS = {
@@ -37,10 +38,7 @@ def dynamodb_local() -> Iterator[str]:
     """Its endpoint; without it the test is skipped, and in CI fails."""
     java, folder = shutil.which("java"), os.environ.get(FOLDER)
     if java is None or folder is None:
-        reason = f"needs Java 17, and {FOLDER} naming a folder with DynamoDBLocal.jar"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing(f"Java 17, and {FOLDER} naming a folder with DynamoDBLocal.jar")
     port = _free_port()
     command = [
         java,

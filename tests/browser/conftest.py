@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
+from tests.needs import missing
 from tests.serving import Served, serving
 
 LOUD = {"warning", "error"}
@@ -25,9 +26,7 @@ QUIET = [
 def browser() -> Iterator[Browser]:
     path = shutil.which("chromium")
     if path is None:
-        if os.environ.get("CI"):
-            pytest.fail("Chromium is missing: install Debian's package chromium")
-        pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
+        missing("Chromium (Debian: apt-get install chromium)")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=QUIET)
         yield browser
