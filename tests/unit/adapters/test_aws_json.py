@@ -5,8 +5,9 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ from app.adapters.aws_json import (
 from tests.answering import Reply, There, answering
 
 WHO = Credentials(access_key="AKIDEXAMPLE", secret_key="wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
+FD_SETSIZE = 1024  # what select(2) can look at
 ENDPOINT = "https://dynamodb.eu-central-1.amazonaws.com"
 
 
@@ -108,6 +110,16 @@ def test_a_connection_that_was_closed_while_it_lay_idle_is_not_used(there: There
         kept.shutdown(socket.SHUT_RDWR)
         assert calls.call("GetItem", {}) == {}
     assert len(set(there.clients)) == 2
+
+
+def test_a_process_with_a_thousand_open_files_keeps_its_connections(there: There) -> None:
+    with ExitStack() as opened:
+        while opened.enter_context(Path("/dev/null").open("rb")).fileno() < FD_SETSIZE:
+            pass
+        with closing(client(there.endpoint)) as calls:
+            for _ in range(2):
+                calls.call("GetItem", {})
+    assert len(set(there.clients)) == 1
 
 
 def test_many_threads_never_get_each_others_answers(there: There) -> None:
