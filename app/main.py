@@ -135,15 +135,14 @@ def _messages() -> Iterable[APIRouter]:
 
 
 # Each is imported with the first request for one of its paths, which spares a cold start 60 ms.
-# `me` and the pages stand before `{userId}`, so that none of them is taken for somebody's id; what
-# is asked most stands first.
+# `me` and the pages stand before `{userId}`, so that none of them is taken for somebody's id.
 AREAS = (
-    area(rf"{APPLICATION}/users/me(/sessions(/[^/]+)?)?", _account),
-    area(rf"{APPLICATION}/users/token(/revoke)?", _signin),
-    area(rf"{APPLICATION}/(keys(/[^/]+)?|jwks\.json|\.well-known/[^/]+)", _keys),
     area(rf"/v1/applications|{APPLICATION}", _applications),
+    area(rf"{APPLICATION}/(keys(/[^/]+)?|jwks\.json|\.well-known/[^/]+)", _keys),
     area(rf"{APPLICATION}/users(/verification(/send)?)?", _signup),
+    area(rf"{APPLICATION}/users/token(/revoke)?", _signin),
     area(rf"{APPLICATION}/users(/me)?/password(/reset)?", _recovery),
+    area(rf"{APPLICATION}/users/me(/sessions(/[^/]+)?)?", _account),
     area(rf"{APPLICATION}/users/(verification|password/reset)(/form)?", _pages),
     area(rf"{APPLICATION}/users(/[^/]+)?", _users),
     area(r"/v1/api-keys(/[^/]+)?", _api_keys),
