@@ -15,7 +15,7 @@ from tests.flows.life import USERS, check_people, check_their_messages, live, se
 from tests.flows.server import serving
 
 APPLICATIONS = 5
-STEPS = 6 if is_full() else 1
+STEPS = 3 if is_full() else 1
 
 
 @pytest.mark.parametrize("workers", [1, 4])
