@@ -76,7 +76,7 @@ class UnknownEvent(Exception):
     """Invoked by something that this function does not serve."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Handler:
     """What Lambda calls with each event."""
 

@@ -61,7 +61,7 @@ HASHES_WAITING = 256
 PACE_SECONDS = 0.05
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Services:
     """Everything that the app runs on.
 
@@ -91,7 +91,7 @@ class Services:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Ground:
     """What every area stands on."""
 

@@ -21,7 +21,7 @@ SESSION = "session"
 DOMAINS = {"cn-": "amazonaws.com.cn"}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Aws:
     """The clients of one process.
 

@@ -85,7 +85,7 @@ SERVICES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class JsonClient:
     """Calls one service (AWS JSON protocol 1.0 and 1.1).
 

@@ -8,7 +8,7 @@ from app.messages.ports import Mailer
 from app.messages.types import Letter, MessageRefused
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Courier:
     """Consumer that writes to people.
 

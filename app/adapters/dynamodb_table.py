@@ -63,7 +63,7 @@ TRANSIENT_REASONS = frozenset(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class DynamoDbTable:
     """`Table` over DynamoDB.
 

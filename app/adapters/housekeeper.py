@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 SWEEP_SECONDS = 60.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Housekeeper:
     """Runs in every process; the one that holds the lock file works.
 

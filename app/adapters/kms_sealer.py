@@ -17,7 +17,7 @@ VERSION = "k1."
 BROKEN = frozenset({"InvalidCiphertextException", "IncorrectKeyException"})
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class KmsSealer:
     """`Sealer` by envelope encryption: a data key of KMS for each text, used once.
 

@@ -13,7 +13,7 @@ NONCE_BYTES = 12
 VERSION = "v1."
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class LocalSealer:
     """`Sealer` by AES-256-GCM (NIST SP 800-38D) with random nonces.
 

@@ -26,7 +26,7 @@ class _Entry:
     to: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Mailbox:
     """A folder with a file for each message, named by the message's id."""
 

@@ -28,7 +28,7 @@ POLL_SECONDS = {"sqlite": 0.1, "dynamodb": 0.5}
 LEASE_SECONDS = 45
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class AdminKey:
     """The first API key.
 
@@ -43,7 +43,7 @@ class AdminKey:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Platform:
     """The adapters of one deployment, each made once.
 

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 CACHE_SECONDS = 60  # how long a key that was replaced still works
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class KeptAdminKey:
     """The digest of the key, read when a key is offered and remembered for a minute."""
 

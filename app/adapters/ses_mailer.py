@@ -12,7 +12,7 @@ from app.messages.types import MailerUnavailable, Message, MessageRefused
 LASTING = frozenset({"BadRequestException", "InvalidParameterValue"})
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class SesMailer:
     """Sends each message raw, with the headers that every other mailer of ours writes."""
 

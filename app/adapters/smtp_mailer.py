@@ -67,7 +67,7 @@ def parse_smtp_url(url: str) -> SmtpServer:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class SmtpMailer:
     """Sends each message over a connection of its own."""
 

@@ -8,7 +8,7 @@ from app.adapters.aws import Aws
 from app.events.types import Confidential, Event
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class SnsPublisher:
     """Publishes an event as JSON, with its `operation` as the attribute to filter by.
 

@@ -55,7 +55,7 @@ LIVING = "(expires_at IS NULL OR expires_at > ?)"
 ONE = f"{COLUMNS} WHERE pk = ? AND sk = ? AND {LIVING}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class SqliteTable:
     """`Table` over SQLite; use `open_table` to make one."""
 

@@ -21,7 +21,7 @@ BOOTSTRAP = "bootstrap"
 NOTED_EVERY = timedelta(minutes=1)  # a key in heavy use costs one write a minute
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ApiKeys:
     """The API keys of this deployment.
 

@@ -10,7 +10,7 @@ from app.storage import keys
 from app.storage.table import Absent, Delete, Exists, Item, Put, Table, Update, Write
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ApiKeyStore:
     """Reads and writes API keys."""
 

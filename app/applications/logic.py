@@ -24,7 +24,7 @@ from app.signing.types import Ring, SigningKey
 from app.storage.work import Json, Work
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Applications:
     """The applications of this deployment and their key rings."""
 

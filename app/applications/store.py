@@ -33,7 +33,7 @@ from app.storage.table import (
 CACHED_APPLICATIONS = 256
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ApplicationStore:
     """Reads and writes applications.
 

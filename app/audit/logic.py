@@ -14,7 +14,7 @@ from app.events.types import Operation
 from app.storage.work import Json, Write
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Journal:
     """What every change is recorded in."""
 

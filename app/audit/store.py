@@ -16,7 +16,7 @@ PAGE = 100
 MOST_LOOKED_AT = 2000  # records of one request; a rarer operation takes a few requests more
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class AuditStore:
     """Appends to trails and reads them; nothing changes or deletes a record but its expiry."""
 

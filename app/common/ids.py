@@ -21,7 +21,7 @@ _CANONICAL = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _VERSION_AND_VARIANT = (7 << 76) | (0b10 << 62)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Ids:
     """Makes identifiers, each greater than the one before it in this process."""
 

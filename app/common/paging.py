@@ -20,7 +20,7 @@ class Paged(Generic[T]):
     position: str | None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Cursors:
     """Turns positions into opaque, authenticated cursors and back."""
 

@@ -16,7 +16,7 @@ MAX_ATTEMPTS = 12  # with the waits below, a little over an hour and a half
 LONGEST_WAIT_SECONDS = 1800
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Dispatcher:
     """Hands what lies in the outbox to the consumers.
 

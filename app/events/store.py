@@ -32,7 +32,7 @@ def _shard(subject: str) -> int:
     return hashlib.sha256(subject.encode()).digest()[0] % keys.OUTBOX_SHARDS
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Outbox:
     """Records events as members of a commit, and keeps them until they are delivered."""
 

@@ -145,7 +145,7 @@ class Budget:
         ]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Allowances:
     """What networks and addresses may spend."""
 

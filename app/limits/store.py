@@ -15,7 +15,7 @@ REFRESHES = "refreshes"
 SENT = "messages"  # the sort key of an address's record
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class TallyStore:
     """Reads and writes what was counted."""
 

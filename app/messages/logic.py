@@ -25,7 +25,7 @@ class Wording:
     after: list[str]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Composer:
     """Turns letters into messages. The durations are those of the links that it announces."""
 

@@ -35,7 +35,7 @@ RUNS = ("01234567890123456789", "abcdefghijklmnopqrstuvwxyz")
 LETTERS_OF_ITS_OWN = 4
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Passwords:
     """Argon2id (RFC 9106) over the NFKC form of a password."""
 
@@ -85,7 +85,7 @@ class Comparison:
         return self._verdicts[credential.hash]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Guesses:
     """Bounds how many passwords anybody learns the truth about (NIST SP 800-63B-4, 3.2.2).
 

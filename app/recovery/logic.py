@@ -26,7 +26,7 @@ from app.users.store import UserStore
 from app.users.types import AddressRecords, EmailAddress, Owner, UserState
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Recoveries:
     """How a user comes by a new password."""
 

@@ -21,7 +21,7 @@ from app.users.types import AddressRecords
 PENDING = "reset"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ResetStore:
     """Reads and writes resets.
 

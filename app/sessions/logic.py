@@ -26,7 +26,7 @@ SKEW_SECONDS = 60
 HEAD_BYTES = 36  # user id, session id, counter
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Sessions:
     """The sessions of users.
 

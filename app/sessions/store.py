@@ -13,7 +13,7 @@ from app.users.types import User
 READS = 5  # of a session and its user, until both are of one moment
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class SessionStore:
     """Reads and writes sessions."""
 

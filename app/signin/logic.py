@@ -21,7 +21,7 @@ from app.users.store import UserStore
 from app.users.types import EmailAddress, UserState, UserSuspended
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class SignIns:
     """How a user gets tokens."""
 

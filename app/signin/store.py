@@ -22,7 +22,7 @@ class Entrance:
     tally: Tally
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class EntranceStore:
     """Reads entrances."""
 

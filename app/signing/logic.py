@@ -27,7 +27,7 @@ RSA_BITS = 2048
 KID_BYTES = 16
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class KeyRings:
     """What may be done with a ring; whoever asks commits it."""
 

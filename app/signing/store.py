@@ -10,7 +10,7 @@ from app.storage.table import Delete, Item, Json, Put, Table, VersionIs, Write
 CACHED_RINGS = 256
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class RingStore:
     """Reads rings, and remembers those whose number has not changed."""
 

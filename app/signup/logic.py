@@ -37,7 +37,7 @@ from app.users.store import UserStore
 from app.users.types import AddressRecords, EmailAddress, Owner, User
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class SignUps:
     """How a person becomes a user of an application.
 

@@ -26,7 +26,7 @@ PENDING = "pending"
 NOTE = "invitations"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class InvitationStore:
     """Reads and writes invitations."""
 

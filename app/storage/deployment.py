@@ -12,7 +12,7 @@ from app.storage.table import Absent, ConditionFailed, Put, Table
 CONTEXT = "deployment/secret"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class DeploymentSecret:
     """256 bits made at the first start, sealed in the table, opened once in each process."""
 

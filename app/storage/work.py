@@ -22,7 +22,7 @@ class Stale(Exception):
     """What a use case has read was changed before its commit; nothing was written."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Work:
     """What logic uses instead of the table: it commits write values that stores made."""
 

@@ -24,7 +24,7 @@ REQUIRED = {"iss", "sub", "aud", "exp", "iat", "jti", "sid", "client_id"}
 HEADER = {"alg", "typ", "kid"}  # whatever else a header may say, our tokens do not
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Tokens:
     """The access tokens of applications.
 

@@ -58,7 +58,7 @@ def check_metadata(metadata: dict[str, Json] | None, *, field: str) -> None:
         raise MetadataTooLarge(field=field)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Users:
     """The accounts of an application."""
 

@@ -32,7 +32,7 @@ SPARE = 4  # ids a shard gives beyond its even share, before it is asked again
 ROWS_A_COMMIT = 80  # leaves room for the other members of a deletion
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class UserStore:
     """Reads users and addresses, and makes the writes that keep the two in step."""
 

@@ -20,7 +20,7 @@ from app.web.problems import InvalidApiKey, NotPermitted
 API_KEY_HEADER = "X-Api-Key"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Callers:
     """How callers are told from one another; wiring puts the areas' answers in.
 

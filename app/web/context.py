@@ -38,7 +38,7 @@ class RequestContext:
     device: Device
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Surroundings:
     """Reads the surroundings of requests.
 

@@ -19,7 +19,7 @@ T = TypeVar("T")
 NICE = 10
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Lane:
     """Runs calls in `threads` threads, and keeps `queue` waiting."""
 

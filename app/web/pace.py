@@ -15,7 +15,7 @@ T = TypeVar("T")
 FRACTIONS = 10_000
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Pace:
     """Keeps answers back until so many seconds after the question, and up to a fifth more.
 
