@@ -176,7 +176,9 @@ def _services(
         table=ground.table,
         renew=stands_on.renew,
         close=stands_on.close,
-        quick_reads=settings.store == "sqlite" and settings.kms_key_id is None,
+        quick_reads=settings.store == "sqlite"
+        and settings.kms_key_id is None
+        and settings.admin_api_key_secret is None,
         local=settings.store == "sqlite",
         has_mailbox=Inbox in provided,
         notes=stands_on.admin_key.notes,

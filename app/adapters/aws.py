@@ -2,6 +2,8 @@
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,12 +37,13 @@ class Aws:
 
     def json(self, service: str, *, attempts: int = ATTEMPTS) -> JsonClient:
         """The client of a service that speaks JSON and stands on a request's path."""
-        with self._lock:
-            name = f"json {service}"
-            if name not in self._clients:
-                self._clients[name] = self._json(service, attempts)
-            found: JsonClient = self._clients[name]
-            return found
+        name = f"json {service}"
+        found: JsonClient | None = self._clients.get(name)
+        if found is None:  # else nobody waits while another thread makes a client of botocore's
+            with self._lock:
+                found = self._clients.get(name) or self._json(service, attempts)
+                self._clients[name] = found
+        return found
 
     def client(self, service: str) -> Any:
         """Botocore's client of a service; making it reads the service's model, some 50 ms."""
@@ -73,10 +76,7 @@ class Aws:
             raise AwsFault(type(error).__name__) from None
 
     def _json(self, service: str, attempts: int) -> JsonClient:
-        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-        region = region or self._session().get_config_variable("region")
-        if not region:
-            raise AwsFault("NoRegionError")
+        region = self._region()
         return JsonClient(
             service=SERVICES[service],
             endpoint=_endpoint(service, region),
@@ -84,6 +84,21 @@ class Aws:
             credentials=self._credentials,
             attempts=attempts,
         )
+
+    def _region(self) -> str:
+        """The one that all clients speak to.
+
+        Raises:
+            AwsFault: there is none.
+        """
+        named = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        if named:
+            return named
+        with _failing():
+            found = self._session().get_config_variable("region")
+        if not found:
+            raise AwsFault("NoRegionError")
+        return str(found)
 
     def _credentials(self) -> Credentials:
         """Those of this moment: a role's are exchanged every few hours.
@@ -97,13 +112,9 @@ class Aws:
         if access and secret:
             token = os.environ.get("AWS_SESSION_TOKEN") or None
             return Credentials(access_key=access, secret_key=secret, token=token)
-        from botocore.exceptions import BotoCoreError
-
-        try:
+        with _failing():
             found = self._session().get_credentials()
             frozen = None if found is None else found.get_frozen_credentials()
-        except BotoCoreError as error:
-            raise AwsFault(type(error).__name__) from None
         if frozen is None:
             raise AwsFault("NoCredentialsError")
         return Credentials(
@@ -129,7 +140,18 @@ class Aws:
             max_pool_connections=POOL,
             tcp_keepalive=True,
         )
-        return self._session().create_client(service, config=config)
+        return self._session().create_client(service, region_name=self._region(), config=config)
+
+
+@contextmanager
+def _failing() -> Iterator[None]:
+    """Whatever botocore meets while it looks for region and credentials, by its name alone."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (BotoCoreError, ClientError, RuntimeError) as error:  # RuntimeError: expired ones
+        raise AwsFault(type(error).__name__) from None
 
 
 def _endpoint(service: str, region: str) -> str:

@@ -5,6 +5,7 @@ reads a model of the whole service to make a client. What stands on a request's 
 KMS, Secrets Manager) needs one POST with a signature.
 """
 
+import contextlib
 import hashlib
 import hmac
 import json
@@ -122,8 +123,9 @@ class JsonClient:
 
     def close(self) -> None:
         """Let go of the connections."""
-        while self._idle:
-            self._idle.pop().close()
+        with contextlib.suppress(IndexError):  # other threads take some meanwhile
+            while True:
+                self._idle.pop().close()
 
     def __del__(self) -> None:
         """A client that nobody holds any more holds no connection."""
@@ -141,12 +143,14 @@ class JsonClient:
         except (OSError, HTTPException):  # refused, cut off, timed out, or no HTTP
             raise AwsFault(NO_ANSWER) from None
         try:
-            answer = json.loads(raw) if raw else {}
-        except ValueError:
+            answer = json.loads(raw) if raw else None
+        except (ValueError, RecursionError):
             raise AwsFault(NO_ANSWER, status=status) from None
         if status != HTTPStatus.OK:
             code = str(answer.get("__type", "")) if isinstance(answer, dict) else ""
             raise AwsFault(code.rpartition("#")[2], status=status, answer=answer)
+        if not isinstance(answer, dict):  # each operation answers with an object, never with none
+            raise AwsFault(NO_ANSWER, status=status)
         return answer
 
     def _exchange(self, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
@@ -162,6 +166,7 @@ class JsonClient:
         except BaseException:
             answer.close()
             connection.close()
+            self.close()  # what cut this one off may have cut them all, each for a whole wait
             raise
         if answer.will_close or len(self._idle) >= IDLE:
             connection.close()

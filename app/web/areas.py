@@ -38,7 +38,7 @@ class Area(BaseRoute):
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """The first route that takes the path and the method, or else the first for the path."""
         partial: tuple[Match, Scope] = Match.NONE, {}
-        if scope["type"] != "http" or not self.paths.fullmatch(scope["path"]):
+        if scope["type"] != "http" or not self.paths.fullmatch(_path(scope)):
             return partial
         for route in self.routes:
             match, found = route.matches(scope)
@@ -58,8 +58,15 @@ def area(paths: str, build: Callable[[], Iterable[APIRouter]]) -> Area:
     return Area(re.compile(paths), build)
 
 
-def methods(areas: Iterable[Area], path: str) -> set[str]:
-    """The methods that an address takes."""
+def methods(areas: Iterable[Area], scope: Scope) -> set[str]:
+    """The methods that the address of a request takes."""
+    path = _path(scope)
     there = (route for one in areas if one.paths.fullmatch(path) for route in one.routes)
     taken = (route.methods or () for route in there if route.path_regex.match(path))
     return {method for some in taken for method in some}
+
+
+def _path(scope: Scope) -> str:
+    """The path behind the prefix that a server was told to take off (ASGI's `root_path`)."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -52,5 +53,6 @@ class Lane:
 
 def _step_back() -> None:
     """Let every other thread go first: where all cores hash, the loop must not wait for one."""
-    with contextlib.suppress(OSError, AttributeError):  # a priority of a thread is Linux's own
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+    if sys.platform == "linux":  # elsewhere the number would name a process, of whomever
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)

@@ -156,7 +156,7 @@ async def on_http_exception(request: Request, exception: Exception) -> Response:
 
 def _allowed(request: Request) -> str:
     """The methods that an address takes (RFC 9110 section 15.5.6): of all routes that match it."""
-    return ", ".join(sorted(request.app.state.methods(request.scope["path"])))
+    return ", ".join(sorted(request.app.state.methods(request.scope)))
 
 
 async def on_invalid(request: Request, exception: Exception) -> Response:

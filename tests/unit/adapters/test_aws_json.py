@@ -152,7 +152,12 @@ def test_an_error_has_its_code_its_status_and_what_came_with_it(there: There) ->
     assert str(fault) == "ConditionalCheckFailedException"
 
 
-@pytest.mark.parametrize("reply", [None, (200, b"{half"), (502, b"<html>")])
+DEEP = b"[" * 100_000
+
+
+@pytest.mark.parametrize(
+    "reply", [None, (200, b"{half"), (200, b""), (200, b"[]"), (200, DEEP), (502, b"<html>")]
+)
 def test_what_is_no_answer_is_said_to_be_none(there: There, reply: Reply) -> None:
     there.replies.append(reply)
     with closing(client(there.endpoint)) as calls:
@@ -250,6 +255,31 @@ def test_without_a_region_or_credentials_a_call_says_which_is_missing(
     nothing_set.setenv("AWS_REGION", "eu-west-1")
     with pytest.raises(AwsFault, match="NoCredentialsError"):
         Aws().json("dynamodb").call("GetItem", {})
+
+
+def test_what_botocore_meets_on_its_way_is_a_fault_by_its_name_alone(
+    nothing_set: pytest.MonkeyPatch, there: There, tmp_path: Path
+) -> None:
+    nothing_set.setenv("AWS_PROFILE", "no-such-profile")
+    with pytest.raises(AwsFault, match=r"^ProfileNotFound$"):
+        Aws().json("dynamodb")
+    nothing_set.delenv("AWS_PROFILE")
+    (tmp_path / "identity").write_text("a token of somebody's")
+    nothing_set.setenv("AWS_REGION", "eu-west-1")
+    nothing_set.setenv("AWS_ENDPOINT_URL", there.endpoint)
+    nothing_set.setenv("AWS_ROLE_ARN", "arn:aws:iam::000000000000:role/none")
+    nothing_set.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "identity"))
+    told = b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>told</Message></Error>"
+    there.replies.append((403, told + b"</ErrorResponse>"))
+    with pytest.raises(AwsFault, match=r"^ClientError$"):
+        Aws().json("dynamodb").call("GetItem", {})
+
+
+def test_every_client_speaks_to_one_region(nothing_set: pytest.MonkeyPatch) -> None:
+    nothing_set.setenv("AWS_REGION", "eu-west-1")
+    aws = Aws()
+    assert aws.json("dynamodb").region == "eu-west-1"
+    assert aws.client("sesv2").meta.region_name == "eu-west-1"
 
 
 def test_credentials_are_read_with_each_call(nothing_set: pytest.MonkeyPatch, there: There) -> None:

@@ -299,3 +299,12 @@ def test_a_table_that_does_not_answer_stops_the_start(
     settings = Settings(store="dynamodb", table_name="passerine", data_dir=tmp_path)
     with pytest.raises(CannotStart, match="does not answer"):
         build(settings)
+
+
+@pytest.mark.parametrize("name", ["KMS_KEY_ID", "ADMIN_API_KEY_SECRET"])
+def test_a_read_that_may_ask_aws_is_not_done_on_the_spot(tmp_path: Path, name: str) -> None:
+    here = {f"{PREFIX}DATA_DIR": str(tmp_path)}
+    for told, quick in ((here, True), ({**here, f"{PREFIX}{name}": "there"}, False)):
+        services = build(load(told), probe=False)
+        services.close()
+        assert services.quick_reads is quick

@@ -1,14 +1,17 @@
 """What a client holds does not show where it is printed, and every name of ours is known."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.applications.types import Application, ApplicationSettings
 from app.common.ids import ApplicationId
-from app.common.secrets import Secret
+from app.common.secrets import Secret, encode
 from app.settings import Settings
+from app.tokens.logic import _header
 from app.tokens.types import Claims, Grant
 
 APP = Application(
@@ -67,3 +70,20 @@ def test_the_audience_is_the_application_unless_it_chose_another() -> None:
     assert APP.audience == APP.id
     chosen = replace(APP, settings=ApplicationSettings(audience="api"))
     assert chosen.audience == "api"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"alg": "EdDSA", "typ": "at+jwt", "kid": "k" * 300},
+        {"alg": "EdDSA", "typ": "at+jwt", "kid": ["k"]},
+        {"alg": "EdDSA", "typ": "at+jwt", "kid": "k", "x": "y"},
+        {"alg": "EdDSA", "typ": "at+jwt"},
+    ],
+)
+def test_a_header_that_is_none_of_ours_is_not_remembered(header: dict[str, Any]) -> None:
+    text = encode(json.dumps(header).encode())
+    before = _header.cache_info().currsize
+    with pytest.raises(ValueError, match="no header of ours"):
+        _header(text)
+    assert _header.cache_info().currsize == before

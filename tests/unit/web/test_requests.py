@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
+from starlette.routing import Match
 from starlette.types import Scope
 
 from app.common.errors import Kind, Refusal, StoreUnavailable
 from app.main import AREAS
+from app.web.areas import methods
 from app.web.context import Surroundings, loopback, loopback_origin
 from app.web.lane import Lane
 from app.web.problems import STATUSES, InvalidJson, UnknownHost, challenge
@@ -89,6 +91,15 @@ def test_an_origin_of_this_machine_is_exactly_that() -> None:
 def asked(*headers: tuple[bytes, bytes], **more: object) -> tuple[Scope, Headers]:
     scope = {"type": "http", "scheme": "http", "headers": list(headers), **more}
     return scope, Headers(scope=scope)
+
+
+@pytest.mark.parametrize("prefix", ["", "/auth"])
+def test_a_servers_prefix_is_no_part_of_the_path(prefix: str) -> None:
+    path = prefix + "/v1/applications"
+    there: Scope = {"type": "http", "method": "PUT", "path": path, "root_path": prefix}
+    assert methods(AREAS, there) == {"GET", "POST"}
+    found = {one.matches(there)[0] for one in AREAS}
+    assert found == {Match.NONE, Match.PARTIAL}
 
 
 def test_a_request_without_a_host_has_no_origin() -> None:
