@@ -1,4 +1,4 @@
-"""How much the flows do: `PASSERINE_TEST_ROUNDS=20` makes them show everything.
+"""How much the flows do: `PASSERINE_TEST_ROUNDS=10` makes them show everything.
 
 Unset, the races run fewer rounds, lives are shorter, and of what costs a start of the service for
 each case only some cases are tried.
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 SETTING = "PASSERINE_TEST_ROUNDS"
 DEFAULT_ROUNDS = 4
-FULL_ROUNDS = 20
+FULL_ROUNDS = 10
 
 
 def rounds() -> int:

@@ -33,7 +33,7 @@ from tests.flows.ledger import Ledger
 from tests.flows.server import Server, free_port, start, wait_until_ready
 
 PEOPLE = 96 if is_full() else 24
-CRASHES = 8 if is_full() else 1
+CRASHES = 4 if is_full() else 1
 THREADS = 8
 PATIENCE_SECONDS = 60.0
 PASSWORD = "a horse that nobody staples"
